@@ -1,0 +1,5 @@
+"""python -m swarmopt."""
+
+from swarmopt.cli import main
+
+main()

@@ -1,0 +1,160 @@
+"""A genetic algorithm: binary tournament, SBX, polynomial mutation, (mu + lambda) truncation.
+
+Sources: Deb and Agrawal, "Simulated binary crossover for continuous search space", 1995; Deb and
+Goyal, "A combined genetic adaptive search (GeneAS) for engineering design", 1996 (polynomial
+mutation); Li et al., "Mixed integer evolution strategies for parameter optimization", 2013
+(geometric mutation of integers).
+
+Integers cross over as real numbers, are rounded at random and mutate by geometric steps; categories
+are exchanged and drawn anew.
+"""
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+from numpy.random import Generator
+
+from swarmopt.algorithm import Candidates, Horizon
+from swarmopt.algorithms.moves import (
+    first_of_each,
+    kick,
+    latin_hypercube,
+    reflect,
+    round_randomly,
+    spread_in_levels,
+)
+from swarmopt.errors import SettingError
+from swarmopt.space import Domain
+from swarmopt.types import Matrix, Vector
+
+GENE_SHARE = 0.5  # of the genes of a pair that crosses over
+LONG_BUDGET = 2_000  # evaluations
+
+
+@dataclass(frozen=True, eq=False)
+class GAState:
+    """The parents, best first.
+
+    Attributes:
+        domain: d columns.
+        population: n, how many candidates to ask and, at most, parents to keep.
+        unit: (m, d) the parents, all distinct, discrete values in the middle of their bins.
+        key: (m,) their keys, ascending.
+    """
+
+    domain: Domain
+    population: int
+    unit: Matrix
+    key: Vector
+
+
+@dataclass(frozen=True)
+class GA:
+    """A real-coded genetic algorithm with native integers and categories.
+
+    Attributes:
+        population: candidates per generation; None: a 25th of the budget (a 60th from 2,000
+            evaluations on), between 20 and 100. Never below the horizon's batch.
+        crossover: probability that a pair of parents crosses over.
+        crossover_eta: distribution index of SBX; the higher, the nearer to the parents.
+        mutation: probability that a gene mutates; None: 1/d.
+        mutation_eta: distribution index of polynomial mutation; the higher, the smaller the steps.
+    """
+
+    population: int | None = None
+    crossover: float = 0.9
+    crossover_eta: float = 10.0
+    mutation: float | None = None
+    mutation_eta: float = 20.0
+
+    name: ClassVar[str] = "ga"
+    label: ClassVar[str] = "genetic algorithm"
+    anytime: ClassVar[bool] = False  # the automatic population follows the budget
+    order_only: ClassVar[bool] = True
+    unbiased: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if self.population is not None and self.population < 1:
+            raise SettingError(f"ga: expected population >= 1, got {self.population!r}")
+        for field in ("crossover", "mutation"):
+            value = getattr(self, field)
+            if value is not None and not 0.0 <= value <= 1.0:
+                raise SettingError(f"ga: expected 0 <= {field} <= 1, got {value!r}")
+        for field in ("crossover_eta", "mutation_eta"):
+            value = getattr(self, field)
+            if not 0.0 <= value < np.inf:
+                raise SettingError(f"ga: expected a finite {field} >= 0, got {value!r}")
+
+    def init(self, domain: Domain, horizon: Horizon) -> GAState:
+        """Return a state without parents."""
+        n = max(self.population or _automatic(horizon.budget), horizon.batch)
+        return GAState(domain, n, np.empty((0, domain.d)), np.empty(0))
+
+    def ask(self, state: GAState, rng: Generator) -> Candidates:
+        """Return the children of the parents; a Latin hypercube where there are none."""
+        domain, n = state.domain, state.population
+        if not len(state.key):
+            return Candidates(domain.centre(latin_hypercube(n, domain.d, rng)))
+        n_pairs = (n + 1) // 2
+        # Parents stand best first, so the winner of a tournament is the lower of two indices.
+        winner = rng.integers(0, len(state.key), (2, 2 * n_pairs)).min(axis=0)
+        parents = state.unit[winner]
+        unit = self._crossed(domain, parents[:n_pairs], parents[n_pairs:], rng)[:n]
+        return Candidates(self._mutated(state, unit, rng))
+
+    def tell(self, state: GAState, candidates: Candidates, key: Vector) -> GAState:
+        """Keep the best distinct of children and parents; among equals the younger."""
+        children = candidates.unit
+        if state.domain.n_discrete:
+            children = state.domain.centre(children)
+        keys = np.concatenate((key, state.key))
+        order = np.argsort(keys, kind="stable")
+        unit = np.concatenate((children, state.unit))[order]
+        keep = first_of_each(unit)[: state.population]
+        return replace(state, unit=unit[keep], key=keys[order[keep]])
+
+    def _crossed(self, domain: Domain, a: Matrix, b: Matrix, rng: Generator) -> Matrix:
+        """Return (2m, d) children of m pairs: simulated binary crossover, not yet bounded."""
+        m, d = a.shape
+        u = rng.random((m, d))
+        # beta = (2u)^(1/(eta+1)) below one half, (1/(2(1-u)))^(1/(eta+1)) above (Deb, Agrawal 1995)
+        beta = np.where(u < 0.5, 2.0 * u, 0.5 / (1.0 - u)) ** (1.0 / (self.crossover_eta + 1.0))
+        crosses = rng.random((m, 1)) < self.crossover
+        crosses = crosses & (rng.random((m, d)) < GENE_SHARE)
+        # c1 = ((1 + beta) a + (1 - beta) b) / 2, c2 = ((1 - beta) a + (1 + beta) b) / 2
+        shift = np.where(crosses, 0.5 * (beta - 1.0) * (a - b), 0.0)
+        children = np.concatenate((a + shift, b - shift))
+        if domain.nominal.any():
+            exchanged = rng.random((m, d)) < 0.5
+            category = np.concatenate((np.where(exchanged, b, a), np.where(exchanged, a, b)))
+            children = np.where(domain.nominal, category, children)
+        return children
+
+    def _mutated(self, state: GAState, unit: Matrix, rng: Generator) -> Matrix:
+        """Return the children mutated, rounded and inside the cube."""
+        domain = state.domain
+        rate = 1.0 / domain.d if self.mutation is None else self.mutation
+        mutates = rng.random(unit.shape) < rate
+        if domain.n_discrete:
+            unit = round_randomly(domain, unit, rng)
+        real = np.nonzero(mutates & domain.continuous if domain.n_discrete else mutates)
+        unit[real] += self._polynomial(rng.random(len(real[0])))
+        unit = reflect(unit, rng)
+        if not domain.n_discrete:
+            return unit
+        mean_step = 1.0 + np.maximum(spread_in_levels(domain, state.unit), 1.0)
+        return kick(domain, domain.centre(unit), mutates, mean_step, rng)
+
+    def _polynomial(self, u: Vector) -> Vector:
+        """Return steps of polynomial mutation from uniforms, both (m,)."""
+        # delta = (2u)^(1/(eta+1)) - 1 below one half, 1 - (2(1-u))^(1/(eta+1)) above
+        away = 1.0 - (2.0 * np.minimum(u, 1.0 - u)) ** (1.0 / (self.mutation_eta + 1.0))
+        return np.where(u < 0.5, -away, away)
+
+
+def _automatic(budget: int | None) -> int:
+    """Return the population for a budget."""
+    if budget is None:
+        return 100
+    return int(np.clip(budget // (25 if budget < LONG_BUDGET else 60), 20, 100))

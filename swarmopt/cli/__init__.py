@@ -1,0 +1,82 @@
+"""The command `swarmopt`. Commands are registered through the hooks and imported when called."""
+
+import logging
+import sys
+from collections.abc import Sequence
+
+import click
+
+from swarmopt import plugins
+from swarmopt.errors import SettingError, SwarmoptError, UnknownNameError
+
+FAILED, USAGE, NOTHING_FEASIBLE, INTERRUPTED = 1, 2, 3, 130
+
+
+class Commands(click.Group):
+    """The registered commands; listing them imports none."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the names of the commands."""
+        return sorted(plugins.installed().entries["command"])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return a command."""
+        if cmd_name not in plugins.installed().entries["command"]:
+            error = UnknownNameError("command", cmd_name, self.list_commands(ctx))
+            raise click.UsageError(str(error), ctx)
+        command = plugins.installed().get("command", cmd_name)
+        return command if isinstance(command, click.Command) else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands from their registrations."""
+        entries = plugins.installed().entries["command"]
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, entries[name].registration.help) for name in self.list_commands(ctx)]
+            )
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="swarmopt")
+def swarmopt() -> None:
+    """Optimise a black box, prune a network, compare optimizers.
+
+    Results go to stdout, progress and errors to stderr. Exit codes: 0 done, 1 failed, 2 usage,
+    3 no feasible finite point, 130 interrupted.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line, and exit with its code."""
+    sys.exit(call(arguments))
+
+
+def call(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code; every expected error is one message."""
+    _log_to_stderr()
+    for name, reason in plugins.installed().skipped.items():
+        click.echo(f"warning: the plugin {name} is skipped: {reason}", err=True)
+    try:
+        code = swarmopt.main(arguments, standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except SwarmoptError as error:
+        click.echo(f"error: {error}", err=True)
+        return USAGE if isinstance(error, SettingError) else FAILED
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted", err=True)
+        return INTERRUPTED
+    return code if isinstance(code, int) else 0
+
+
+def _log_to_stderr() -> None:
+    """Show what the packages report while they work."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    for package in plugins.installed().packages:
+        log = logging.getLogger(package)
+        log.handlers = [handler]
+        log.setLevel(logging.INFO)

@@ -1,0 +1,189 @@
+"""From flags, environment and TOML to a problem and an algorithm."""
+
+import inspect
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from swarmopt import folder, plugins
+from swarmopt.algorithm import AnyAlgorithm
+from swarmopt.errors import SettingError, UnknownNameError
+from swarmopt.problem import FunctionProblem, Problem
+from swarmopt.run import as_algorithm
+from swarmopt.settings import build, import_object
+from swarmopt.space import Boolean, Categorical, Integer, Ordinal, Real, Space, Variable
+
+KINDS: dict[str, Callable[..., Variable]] = {
+    "real": Real,
+    "integer": Integer,
+    "ordinal": Ordinal,
+    "categorical": Categorical,
+    "boolean": Boolean,
+}
+
+
+class Config(msgspec.Struct, kw_only=True):
+    """The settings of a run, as a TOML file says them.
+
+    `run.toml` of a run folder is one, so that `swarmopt run --config DIR/run.toml` repeats the run.
+    """
+
+    problem: str | None = None
+    algorithm: str = "ssa"
+    budget: int | None = None
+    max_time: float | None = None
+    target: float | None = None
+    patience: int | None = None
+    seed: int | None = None
+    batch: bool = False
+    batch_size: int = 1
+    cache: bool | None = None
+    lookahead: int = 0
+    set: dict[str, Any] = {}
+    space: dict[str, Any] | list[dict[str, Any]] | None = None
+
+
+def read_config(path: Path | None) -> Config:
+    """Return the settings in a TOML file; the defaults without one.
+
+    Raises:
+        FolderError: it cannot be read, or is no TOML.
+        SettingError: an unknown key or a wrong type.
+    """
+    if path is None:
+        return Config()
+    document = folder.read_settings(path)
+    document.pop("versions", None)
+    known = Config.__struct_fields__
+    for key in document:
+        if key not in known:
+            raise UnknownNameError(f"key in {path}:", key, known)
+    try:
+        return msgspec.convert(document, Config)
+    except msgspec.ValidationError as error:
+        text = str(error)
+        raise SettingError(f"{path}: {text[0].lower()}{text[1:]}") from None
+
+
+def overlay(config: Config, flags: Mapping[str, Any], assignments: tuple[str, ...]) -> Config:
+    """Return the settings with what flags and `--set` say on top."""
+    settings = {name: dict(v) if isinstance(v, Mapping) else v for name, v in config.set.items()}
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        key = key.strip()
+        if not equals or not key:
+            raise SettingError(f"--set {assignment}: expected key=value")
+        table = settings
+        if key.startswith("algorithm."):
+            table, key = settings.setdefault("algorithm", {}), key.removeprefix("algorithm.")
+        table[key] = parse_value(text)
+    return msgspec.structs.replace(config, **flags, set=settings)
+
+
+def parse_value(text: str) -> Any:
+    """Return a value as TOML reads it, or the text itself where it is no TOML value."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def make_problem(config: Config) -> Problem:
+    """Return the problem that the settings name.
+
+    Raises:
+        UnknownNameError: no such problem or setting.
+        SettingError: the settings do not fit.
+    """
+    name = config.problem
+    settings = {key: value for key, value in config.set.items() if key != "algorithm"}
+    if not name:
+        known = ", ".join(sorted(plugins.installed().entries["problem"]))
+        raise SettingError(f"--problem is needed: one of {known}, or package.module:attribute")
+    if ":" not in name:
+        if config.space is not None:
+            raise SettingError(f"the problem {name!r} has a space of its own; leave [space] out")
+        return _checked(
+            build(plugins.installed().get("problem", name), settings, f"problem {name}"), name
+        )
+    found = import_object(name)
+    if isinstance(found, Problem):
+        if settings:
+            raise SettingError(
+                f"{name} is a finished problem and takes no --set {next(iter(settings))}"
+            )
+        return found
+    if not callable(found):
+        raise SettingError(f"{name}: expected a Problem, a factory or a function, got {found!r}")
+    if config.space is not None:
+        if settings:
+            raise SettingError(
+                f"{name} is a plain function and takes no --set {next(iter(settings))}"
+            )
+        return FunctionProblem(found, make_space(config.space), batch=config.batch)
+    if isinstance(found, type) or not _takes_a_point(found):
+        return _checked(build(found, settings, f"problem {name}"), name)
+    raise SettingError(
+        f"{name} is a plain function, which needs a space: give --config FILE with a table "
+        f'[space], such as x = {{type = "real", low = -5, high = 5}}'
+    )
+
+
+def _checked(problem: Any, name: str) -> Problem:
+    if not isinstance(problem, Problem):
+        raise SettingError(f"{name}: expected a swarmopt.Problem, got {problem!r:.80}")
+    return problem
+
+
+def _takes_a_point(function: Callable[..., Any]) -> bool:
+    """Return whether a function has one argument to fill, and no word that it returns a Problem."""
+    signature = inspect.signature(function)
+    kind = signature.return_annotation
+    if isinstance(kind, type) and issubclass(kind, Problem):
+        return False
+    return any(p.default is p.empty for p in signature.parameters.values())
+
+
+def make_algorithm(config: Config) -> AnyAlgorithm:
+    """Return the algorithm that the settings name, with its hyper-parameters."""
+    settings = config.set.get("algorithm", {})
+    if not isinstance(settings, Mapping):
+        raise SettingError(
+            "algorithm is set to a value; give --algorithm NAME, or --set algorithm.KEY=..."
+        )
+    name = config.algorithm
+    found = import_object(name) if ":" in name else plugins.installed().get("algorithm", name)
+    if callable(found):
+        found = build(found, settings, f"algorithm {name}")
+    elif settings:
+        raise SettingError(f"{name} is a finished algorithm and takes no --set algorithm.*")
+    return as_algorithm(found)
+
+
+def make_space(table: Mapping[str, Any] | list[dict[str, Any]]) -> Space:
+    """Return the space in a table [space] (named) or an array of tables [[space]] (unnamed).
+
+    Raises:
+        SettingError: what is wrong, and where.
+    """
+    if isinstance(table, list):
+        return Space([_variable(f"space[{j}]", entry) for j, entry in enumerate(table)])
+    return Space({name: _variable(f"space.{name}", entry) for name, entry in table.items()})
+
+
+def _variable(where: str, entry: Any) -> Variable:
+    if not isinstance(entry, Mapping):
+        raise SettingError(
+            f'{where}: expected a table such as {{type = "real", low = 0, high = 1}}, got {entry!r}'
+        )
+    kind = entry.get("type")
+    if kind not in KINDS:
+        if kind is None:
+            raise SettingError(f"{where}: the key 'type' is missing; one of {', '.join(KINDS)}")
+        raise UnknownNameError(f"{where}: type", str(kind), KINDS)
+    settings = {key: value for key, value in entry.items() if key != "type"}
+    variable: Variable = build(KINDS[kind], settings, where)
+    return variable

@@ -1,0 +1,52 @@
+"""The errors a user can cause, and the nearest right names for a wrong one.
+
+SwarmoptError                what `except` catches to get all of them
+├── SettingError             a setting is unknown, of a wrong type, or out of range (ValueError)
+│   └── UnknownNameError     a name is not known; the message lists the nearest ones
+├── ObjectiveError           the objective breaks its contract: shape, violation (ValueError)
+├── AllFailedError           no evaluation of the first batch succeeded (RuntimeError)
+├── FolderError              a run folder cannot be made, read or written (OSError)
+└── PluginError              a plugin cannot be used (RuntimeError)
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class SwarmoptError(Exception):
+    """Base of every error that swarmopt raises on purpose."""
+
+
+class SettingError(SwarmoptError, ValueError):
+    """A setting is unknown, of the wrong type or out of range."""
+
+
+class UnknownNameError(SettingError):
+    """A name is not known; the message lists the nearest ones."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
+        names = sorted(known)
+        near = get_close_matches(name, names, n=3, cutoff=0.5)
+        if near:
+            advice = f"did you mean {' or '.join(map(repr, near))}?"
+        elif names:
+            advice = f"known: {', '.join(names)}"
+        else:
+            advice = "there are none"
+        super().__init__(f"unknown {kind} {name!r}; {advice}{' ' + hint if hint else ''}")
+
+
+class ObjectiveError(SwarmoptError, ValueError):
+    """The objective breaks its contract: wrong shape, negative or NaN violation."""
+
+
+class AllFailedError(SwarmoptError, RuntimeError):
+    """No evaluation of the first batch succeeded; the message ends in the first traceback."""
+
+
+class FolderError(SwarmoptError, OSError):
+    """A run folder cannot be made, read or written."""
+
+
+class PluginError(SwarmoptError, RuntimeError):
+    """A plugin cannot be used."""

@@ -1,0 +1,1 @@
+"""Where evaluations run, and the memory that saves some of them."""

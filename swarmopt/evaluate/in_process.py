@@ -1,0 +1,44 @@
+"""Evaluation in this process: one call per population, or one per point."""
+
+import traceback
+from collections.abc import Iterator
+
+from swarmopt.algorithm import Seeds
+from swarmopt.errors import ObjectiveError
+from swarmopt.problem import Evaluation, Outcome, Problem
+from swarmopt.types import Matrix
+
+
+def evaluate(problem: Problem, x: Matrix, seeds: Seeds, bound: float) -> Iterator[Evaluation]:
+    """Yield the evaluation of the points in order, in parts, each as soon as it is there.
+
+    Args:
+        problem: a vectorized one gets all points in one call, another one point a call.
+        x: (n, d) points.
+        seeds: n of them.
+        bound: see `Problem.evaluate`.
+
+    Raises:
+        ObjectiveError: the problem breaks its contract. Any other exception is an evaluation that
+            failed: its traceback is in the part's info.
+    """
+    if problem.vectorized or len(x) == 1:
+        yield _attempt(problem, x, seeds, bound)
+        return
+    for row in range(len(x)):
+        one = Seeds(seeds.seed, seeds.ids[row : row + 1])
+        yield _attempt(problem, x[row : row + 1], one, bound)
+
+
+def _attempt(problem: Problem, x: Matrix, seeds: Seeds, bound: float) -> Evaluation:
+    try:
+        evaluation = problem.evaluate(x, seeds, bound)
+    except ObjectiveError:
+        raise
+    except Exception:  # noqa: BLE001 - whatever a user's objective raises is a failed evaluation
+        return Evaluation.failed(len(x), Outcome.RAISED, traceback.format_exc())
+    if len(evaluation) != len(x):
+        raise ObjectiveError(
+            f"{problem.name}: evaluate returned {len(evaluation)} costs for {len(x)} points"
+        )
+    return evaluation

@@ -1,0 +1,226 @@
+"""The record of a run: every evaluation, in a SQLite file that anyone can read while it grows.
+
+Finished evaluations are committed at the end of their batch, and within a slow batch at most half a
+second after they finish; always before the algorithm is told. Each batch carries a digest that
+chains ids, points, costs, violations and outcomes of everything before it.
+"""
+
+import json
+import sqlite3
+import time
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from swarmopt.errors import FolderError
+from swarmopt.problem import Evaluation
+from swarmopt.space import Space
+from swarmopt.types import Integers, Matrix, Vector
+
+FILE = "journal.sqlite"
+SCHEMA = 1
+COMMIT_EVERY = 0.5  # seconds
+
+_TABLES = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE batch (
+    number INTEGER PRIMARY KEY,
+    first_id INTEGER NOT NULL,
+    n INTEGER NOT NULL,
+    seconds REAL NOT NULL,
+    digest BLOB NOT NULL
+) STRICT;
+CREATE TABLE evaluation (
+    id INTEGER PRIMARY KEY,
+    batch INTEGER NOT NULL,
+    x BLOB NOT NULL,          -- d little-endian float64
+    cost REAL,                -- NULL: not a number
+    violation REAL NOT NULL,  -- 0: feasible
+    status INTEGER NOT NULL,  -- 0 ok, 1 not finite, 2 raised, 3 lost, 4 timeout, 5 censored
+    info TEXT                 -- JSON
+) STRICT;
+"""
+
+
+class Journal:
+    """Writes the record of one run. Made by `create`, read by `read`.
+
+    Raises:
+        FolderError: the file cannot be written.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._db = connection
+        self._path = path
+        self._digest = b""
+        self._batch = blake2b(digest_size=16)
+        self._committed = time.monotonic()
+
+    @classmethod
+    def create(cls, folder: Path, space: Space) -> Self:
+        """Return the journal of a new run, made in the folder."""
+        path = folder / FILE
+        try:
+            db = _connect(path)
+            db.executescript(_TABLES)
+            about = {"schema": SCHEMA, "names": list(space.names), "space": repr(space)}
+            rows = [(key, json.dumps(value)) for key, value in about.items()]
+            db.executemany("INSERT INTO meta VALUES (?, ?)", rows)
+            db.commit()
+        except sqlite3.Error as error:
+            raise _cannot_write(path, error) from error
+        return cls(db, path)
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Return the journal of a run that was just made and has no rows yet."""
+        path = folder / FILE
+        try:
+            return cls(_connect(path), path)
+        except sqlite3.Error as error:
+            raise _cannot_write(path, error) from error
+
+    def add(self, batch: int, ids: range, x: Matrix, evaluation: Evaluation) -> None:
+        """Write finished evaluations.
+
+        Args:
+            batch: its number.
+            ids: n ids.
+            x: (n, d) points.
+            evaluation: of these points.
+        """
+        n = len(ids)
+        violation = np.zeros(n) if evaluation.violation is None else evaluation.violation
+        status = evaluation.outcome
+        text = np.ascontiguousarray(x, "<f8").tobytes()
+        size = 8 * x.shape[1]
+        info = [json.dumps(row) if row else None for row in evaluation.info] or [None] * n
+        rows = zip(
+            ids,
+            [batch] * n,
+            [text[i : i + size] for i in range(0, n * size, size)],
+            evaluation.cost.tolist(),
+            violation.tolist(),
+            status.tolist(),
+            info,
+            strict=True,
+        )
+        self._batch.update(np.asarray(ids, "<i8").tobytes())
+        self._batch.update(text)
+        for column in (evaluation.cost, violation):
+            self._batch.update(np.ascontiguousarray(column, "<f8").tobytes())
+        self._batch.update(np.ascontiguousarray(status, "i1").tobytes())
+        try:
+            self._db.executemany("INSERT INTO evaluation VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+            if time.monotonic() - self._committed > COMMIT_EVERY:
+                self._commit()
+        except sqlite3.Error as error:
+            raise _cannot_write(self._path, error) from error
+
+    def close_batch(self, number: int, ids: range, seconds: float) -> None:
+        """Write that a batch is complete, and commit."""
+        self._digest = blake2b(self._digest + self._batch.digest(), digest_size=16).digest()
+        self._batch = blake2b(digest_size=16)
+        row = (number, ids.start, len(ids), seconds, self._digest)
+        try:
+            self._db.execute("INSERT INTO batch VALUES (?, ?, ?, ?, ?)", row)
+            self._commit()
+        except sqlite3.Error as error:
+            raise _cannot_write(self._path, error) from error
+
+    def _commit(self) -> None:
+        self._db.commit()
+        self._committed = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        where: TracebackType | None,
+    ) -> None:
+        """Keep what was written, whatever happened, and close the file."""
+        try:
+            self._db.commit()
+            self._db.close()
+        except sqlite3.Error as failure:
+            raise _cannot_write(self._path, failure) from failure
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """The evaluations of a run, in order of their ids.
+
+    Attributes:
+        names: d names of the variables.
+        ids: (n,).
+        batch: (n,) number of the batch of each.
+        x: (n, d) points.
+        cost: (n,).
+        violation: (n,).
+        status: (n,) an `Outcome` each.
+    """
+
+    names: tuple[str, ...]
+    ids: Integers
+    batch: Integers
+    x: Matrix
+    cost: Vector
+    violation: Vector
+    status: NDArray[np.int8]
+
+
+def read(folder: Path) -> Record:
+    """Return the record in a run folder, also while the run goes on.
+
+    Raises:
+        FolderError: there is none, or it cannot be read.
+    """
+    path = Path(folder) / FILE
+    if not path.is_file():
+        raise FolderError(f"{folder} holds no record of a run ({FILE} is missing)")
+    try:
+        db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+        try:
+            meta = {k: json.loads(v) for k, v in db.execute("SELECT key, value FROM meta")}
+            rows = db.execute(
+                "SELECT id, batch, x, cost, violation, status FROM evaluation ORDER BY id"
+            ).fetchall()
+        finally:
+            db.close()
+    except sqlite3.Error as error:
+        raise FolderError(f"{path} cannot be read: {error}") from error
+    names = tuple(meta["names"])
+    columns = list(zip(*rows, strict=True)) or [()] * 6
+    return Record(
+        names,
+        np.array(columns[0], np.int64),
+        np.array(columns[1], np.int64),
+        np.frombuffer(b"".join(columns[2]), "<f8").reshape(-1, len(names)),
+        np.array([np.nan if c is None else c for c in columns[3]], float),
+        np.array(columns[4], float),
+        np.array(columns[5], np.int8),
+    )
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path)
+    mode = db.execute("PRAGMA journal_mode=WAL").fetchone()[0]
+    if mode != "wal":  # a file system without shared memory
+        db.execute("PRAGMA journal_mode=TRUNCATE")
+    db.execute("PRAGMA synchronous=NORMAL")
+    return db
+
+
+def _cannot_write(path: Path, error: Exception) -> FolderError:
+    return FolderError(
+        f"the record {path} cannot be written: {error}. What was written before is kept; free some "
+        f"space or give another folder"
+    )

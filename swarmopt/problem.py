@@ -1,0 +1,321 @@
+"""What is optimised: a space, an evaluation of points, and what comes after the search.
+
+Cost is minimised, everywhere. A point is feasible when its violation is 0. Feasible beats
+infeasible, and less violation beats more (Deb, "An efficient constraint handling method for genetic
+algorithms", 2000).
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from swarmopt.algorithm import Seeds
+from swarmopt.errors import ObjectiveError
+from swarmopt.space import Space
+from swarmopt.types import Matrix, Vector
+
+if TYPE_CHECKING:
+    from swarmopt.result import Result
+
+INFEASIBLE = 1e300  # keys from here on are infeasible; costs from here on count as not finite
+
+
+class Outcome(IntEnum):
+    """How one evaluation ended."""
+
+    OK = 0
+    NONFINITE = 1
+    RAISED = 2
+    LOST = 3
+    TIMEOUT = 4
+    CENSORED = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What became of n points.
+
+    Attributes:
+        cost: (n,) lower is better; not finite counts as failed.
+        violation: (n,) how far a point is from feasible, 0: feasible; None: all are.
+        status: (n,) an `Outcome` each; None: every cost was computed.
+        info: per point, what the record should keep beside the cost (JSON values; the traceback of
+            a failure under "error"); empty: nothing.
+
+    Raises:
+        ObjectiveError: shapes that differ, a negative or NaN violation.
+    """
+
+    cost: Vector
+    violation: Vector | None = None
+    status: NDArray[np.int8] | None = None
+    info: Sequence[Mapping[str, Any]] = ()
+
+    def __post_init__(self) -> None:
+        if self.cost.dtype != np.float64:  # float32 does not reach INFEASIBLE
+            object.__setattr__(self, "cost", self.cost.astype(np.float64))
+        if self.cost.ndim != 1:
+            raise ObjectiveError(f"expected costs of shape (n,), got {self.cost.shape}")
+        if self.status is not None and self.status.shape != self.cost.shape:
+            raise ObjectiveError(
+                f"expected one status per cost, {self.cost.shape}; got {self.status.shape}"
+            )
+        if self.info and len(self.info) != len(self.cost):
+            raise ObjectiveError(
+                f"expected one info per cost, {len(self.cost)}; got {len(self.info)}"
+            )
+        if self.violation is not None:
+            if self.violation.shape != self.cost.shape:
+                raise ObjectiveError(
+                    f"expected one violation per cost, {self.cost.shape}; "
+                    f"got {self.violation.shape}"
+                )
+            wrong = ~(self.violation >= 0)
+            if wrong.any():
+                raise ObjectiveError(
+                    f"expected violations >= 0, where 0 means feasible; got "
+                    f"{self.violation[wrong][0]!r}. For a constraint g(x) <= 0 return max(0, g)"
+                )
+
+    def __len__(self) -> int:
+        return len(self.cost)
+
+    @property
+    def outcome(self) -> NDArray[np.int8]:
+        """(n,) how each evaluation ended; a cost that is not finite is found here."""
+        status = np.zeros(len(self), np.int8) if self.status is None else self.status.copy()
+        unusable = ~(np.abs(self.cost) < INFEASIBLE)
+        if self.violation is not None:
+            unusable &= ~(self.violation > 0)
+        status[unusable & (status == Outcome.OK)] = Outcome.NONFINITE
+        return status
+
+    def key(self) -> Vector:
+        """Return (n,) one number per point by which all points of a run compare.
+
+        The cost where it is feasible; between 1e300 and 2e300 by its violation where it is not;
+        inf where it failed.
+        """
+        key = self.cost
+        if self.violation is not None:
+            v = self.violation
+            with np.errstate(invalid="ignore"):
+                share = np.where(np.isinf(v), 1.0, v / (1.0 + v))
+            key = np.where(v > 0, INFEASIBLE * (1.0 + share), key)
+        usable = np.abs(self.cost) < INFEASIBLE
+        if self.violation is not None:
+            usable |= self.violation > 0
+        if self.status is not None:
+            usable &= (self.status == Outcome.OK) | (self.status == Outcome.CENSORED)
+        return key if usable.all() else np.where(usable, key, np.inf)
+
+    @classmethod
+    def failed(cls, n: int, outcome: Outcome, error: str) -> "Evaluation":
+        """Return the evaluation of n points that all failed alike."""
+        return cls(
+            np.full(n, np.nan), status=np.full(n, outcome, np.int8), info=({"error": error},) * n
+        )
+
+    @classmethod
+    def join(cls, parts: Sequence["Evaluation"]) -> "Evaluation":
+        """Return the parts one after the other."""
+        if len(parts) == 1:
+            return parts[0]
+        if not parts:
+            return cls(np.empty(0))
+        bounded = any(p.violation is not None for p in parts)
+        marked = any(p.status is not None for p in parts)
+        told = any(p.info for p in parts)
+        return cls(
+            np.concatenate([p.cost for p in parts]),
+            np.concatenate(
+                [np.zeros(len(p)) if p.violation is None else p.violation for p in parts]
+            )
+            if bounded
+            else None,
+            np.concatenate(
+                [np.zeros(len(p), np.int8) if p.status is None else p.status for p in parts]
+            )
+            if marked
+            else None,
+            [row for p in parts for row in (p.info or ({},) * len(p))] if told else (),
+        )
+
+
+class Problem(ABC):
+    """Base of everything that can be optimised.
+
+    Attributes:
+        name: how reports call it.
+        space: the search space.
+        noisy: the same point may cost something else next time; never cached.
+        vectorized: `evaluate` takes a whole population at no extra cost. Otherwise it is handed one
+            point at a time, so that one failure costs one point.
+        optimum: the least cost there is, where it is known.
+        default_budget: evaluations of a run that names no other limit.
+        distributions: installed packages whose versions a run should note.
+    """
+
+    name: str
+    space: Space
+    noisy: bool = False
+    vectorized: bool = False
+    optimum: float | None = None
+    default_budget: int | None = None
+    distributions: tuple[str, ...] = ()
+
+    def prepare(self) -> None:
+        """Do what is needed once before the first evaluation, such as training a model."""
+        return
+
+    @abstractmethod
+    def evaluate(self, x: Matrix, seeds: Seeds, bound: float) -> Evaluation:
+        """Return the evaluation of points.
+
+        Args:
+            x: (n, d) points; n is 1 unless `vectorized`.
+            seeds: what the evaluation of each point may draw.
+            bound: an evaluation that is certain to cost more may stop and report what is certain,
+                with the status CENSORED; inf: none.
+        """
+
+    def canonical(self, x: Matrix) -> Matrix:
+        """Return (n, d) the points that are meant by x: a repair to a budget, say. Default: x."""
+        return x
+
+    def finish(self, result: "Result", folder: Path | None) -> Mapping[str, Any]:  # noqa: ARG002 - the default has nothing to add
+        """Return what the result should say beside the search; may write artefacts to the folder.
+
+        Called once after the search; it must give the same again when it is called again.
+        """
+        return {}
+
+    def describe(self, result: "Result") -> str:  # noqa: ARG002 - as above
+        """Return what the command line shows of a finished run beside the best point."""
+        return ""
+
+
+class FunctionProblem(Problem):
+    """A plain function over a space.
+
+    Args:
+        fun: takes one point: a dict for a named space, an array of d numbers otherwise. Returns a
+            cost, or a pair (cost, violation). With `batch` it takes the whole population at once,
+            a dict of arrays or an (n, d) array, and returns (n,) costs or a pair of these.
+        space: where the points come from.
+        batch: whether `fun` takes populations.
+        name: how reports call it; default: the function's own name.
+        noisy: whether the same point may cost something else next time.
+    """
+
+    def __init__(
+        self,
+        fun: Callable[..., Any],
+        space: Space,
+        *,
+        batch: bool = False,
+        name: str = "",
+        noisy: bool = False,
+    ) -> None:
+        self.fun = fun
+        self.space = space
+        self.vectorized = batch
+        self.noisy = noisy
+        self.name = name or getattr(fun, "__name__", type(fun).__name__)
+
+    def evaluate(self, x: Matrix, seeds: Seeds, bound: float) -> Evaluation:  # noqa: ARG002 - a plain function draws and stops as it likes
+        """Call the function on the points, or on each."""
+        if self.vectorized:
+            value = self.fun(self.space.columns(x) if self.space.named else x)
+            return read_values(value, len(x), self.name)
+        rows = self.space.params(x) if self.space.named else x
+        pairs = [read_value(self.fun(row), self.name) for row in rows]
+        cost = np.array([pair[0] for pair in pairs])
+        if all(pair[1] is None for pair in pairs):
+            return Evaluation(cost)
+        return Evaluation(cost, np.array([pair[1] or 0.0 for pair in pairs]))
+
+
+def read_value(value: Any, name: str) -> tuple[float, float | None]:
+    """Return the cost and violation in what an objective returned for one point.
+
+    Raises:
+        ObjectiveError: it is neither a number nor a pair of numbers.
+    """
+    if type(value) is float:
+        return value, None
+    parts = value if isinstance(value, tuple) and len(value) == 2 else (value,)
+    found = []
+    for part in parts:
+        many = isinstance(part, list | tuple) or np.ndim(part) != 0
+        if part is None or many or isinstance(part, str | bytes) or np.iscomplexobj(part):
+            raise ObjectiveError(
+                f"{name}: returned {_shape_of(value)} for one point; expected a number, or a pair "
+                f"(cost, violation)"
+                + (". Is a `return` missing?" if value is None else "")
+                + (
+                    ". With batch=True the objective takes the whole population at once"
+                    if many
+                    else ""
+                )
+            )
+        try:
+            found.append(float(part))
+        except (TypeError, ValueError):
+            raise ObjectiveError(
+                f"{name}: returned {_shape_of(value)} for one point; expected a number"
+            ) from None
+    return found[0], found[1] if len(found) == 2 else None
+
+
+def read_values(value: Any, n: int, name: str) -> Evaluation:
+    """Return the evaluation in what an objective returned for n points.
+
+    Raises:
+        ObjectiveError: it is neither n costs nor a pair of n costs and n violations.
+    """
+    pair = isinstance(value, tuple) and len(value) == 2 and all(_is_column(v) for v in value)
+    parts = value if pair else (value,)
+    found = []
+    for part in parts:
+        array = _as_costs(part)
+        if array is None or array.shape != (n,):
+            raise ObjectiveError(
+                f"{name}: returned {_shape_of(part)} for {n} points; expected ({n},), one cost per "
+                f"point. With batch=True the objective takes the whole population at once"
+            )
+        found.append(array)
+    return Evaluation(found[0], found[1] if len(found) == 2 else None)
+
+
+def _is_column(value: Any) -> bool:
+    try:
+        return np.ndim(value) == 1
+    except ValueError:  # lists of different lengths
+        return False
+
+
+def _as_costs(value: Any) -> Vector | None:
+    """Return an array of real numbers, or None where the value is none, or of text or complex."""
+    try:
+        array = np.asarray(value)
+        if array.dtype.kind == "O":  # numpy would read None as NaN
+            return np.array([float(v) for v in array])
+    except (TypeError, ValueError):
+        return None
+    return array.astype(np.float64) if array.dtype.kind in "biuf" else None
+
+
+def _shape_of(value: Any) -> str:
+    """Return how to speak of a wrong value: its shape where it has one, else itself."""
+    try:
+        shape = np.shape(value)
+    except ValueError:
+        return f"{value!r:.80}"
+    return f"an array of shape {shape}" if shape else f"{value!r:.80}"

@@ -1,0 +1,167 @@
+"""What a run gives back, in the words of scipy's OptimizeResult."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+
+from swarmopt.types import Matrix, Vector
+
+
+class Stop(IntEnum):
+    """Why a run ended."""
+
+    BUDGET = 0
+    TARGET = 1
+    PATIENCE = 2
+    TIME = 3
+    CALLBACK = 4
+    EXHAUSTED = 5
+    STALLED = 6
+    RUNNING = 7
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """A run after one told batch.
+
+    Attributes:
+        number: of the batch, from 0.
+        nfev: evaluations so far.
+        x: (d,) the best point so far.
+        fun: its cost.
+        violation: its violation; 0: feasible.
+        batch_best: least comparable key of this batch: the cost of a feasible candidate, 1e300 and
+            more where none is, inf where all failed.
+        batch_median: the lower median, alike.
+        n_failed: failed evaluations so far.
+        n_cached: candidates answered by the cache so far.
+        seconds: since the run began.
+        report: what the algorithm says of itself.
+    """
+
+    number: int
+    nfev: int
+    x: Vector
+    fun: float
+    violation: float
+    batch_best: float
+    batch_median: float
+    n_failed: int
+    n_cached: int
+    seconds: float
+    report: Mapping[str, float]
+
+
+@dataclass(eq=False)
+class History:
+    """A run batch by batch: one entry per told batch in every list.
+
+    Attributes:
+        nfev: evaluations so far.
+        best: least cost so far; inf while nothing feasible was found.
+        median: lower median cost of the batch; inf where it is infeasible or failed.
+        seconds: since the run began.
+        report: what the algorithm says of itself.
+        x: (nfev, d) every point evaluated, and
+        cost: (nfev,) its cost; both only with `history="all"`.
+    """
+
+    nfev: list[int] = field(default_factory=list)
+    best: list[float] = field(default_factory=list)
+    median: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    report: list[Mapping[str, float]] = field(default_factory=list)
+    x: Matrix | None = None
+    cost: Vector | None = None
+
+    def __repr__(self) -> str:
+        return f"<History of {len(self.nfev)} batches>"
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """The outcome of a run.
+
+    Attributes:
+        x: (d,) the best point: feasible and of least cost, or else of least violation.
+        params: the same as a dict of the user's values.
+        fun: its cost.
+        violation: its violation; 0: feasible.
+        success: whether fun is finite, x feasible, and the run was not aborted.
+        status: why the run ended.
+        message: the same in words.
+        nfev: evaluations that were run.
+        nit: batches told.
+        n_failed: evaluations that failed.
+        n_cached: candidates that the cache answered.
+        seed: repeats the run.
+        algorithm: the algorithm's name.
+        problem: the problem's name.
+        seconds: duration of the search.
+        history: the run batch by batch.
+        report: what the problem adds after the search (`Problem.finish`).
+    """
+
+    x: Vector
+    params: dict[str, Any]
+    fun: float
+    violation: float
+    success: bool
+    status: Stop
+    message: str
+    nfev: int
+    nit: int
+    n_failed: int
+    n_cached: int
+    seed: int
+    algorithm: str
+    problem: str
+    seconds: float
+    history: History
+    report: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        shown = (
+            "message", "success", "status", "fun", "violation", "x", "params", "nfev", "nit",
+            "n_failed", "n_cached", "seed", "algorithm", "problem", "seconds",
+        )  # fmt: skip
+        lines = []
+        for name in shown:
+            value = getattr(self, name)
+            text = f"{value.value} ({value.name.lower()})" if isinstance(value, Stop) else value
+            lines.append(f"{name:>10}: {text}")
+        return "\n".join(lines)
+
+    def summary(self) -> dict[str, Any]:
+        """Return the result as JSON values, without the history."""
+        return {
+            "problem": self.problem,
+            "algorithm": self.algorithm,
+            "seed": self.seed,
+            "fun": number(self.fun),
+            "violation": number(self.violation),
+            "x": [number(v) for v in self.x],
+            "params": {k: json_value(v) for k, v in self.params.items()},
+            "success": self.success,
+            "status": self.status.name.lower(),
+            "message": self.message,
+            "nfev": self.nfev,
+            "nit": self.nit,
+            "n_failed": self.n_failed,
+            "n_cached": self.n_cached,
+            "seconds": round(self.seconds, 3),
+            **self.report,
+        }
+
+
+def number(value: float) -> float | None:
+    """Return a float as JSON can say it: None where it is not finite."""
+    return float(value) if np.isfinite(value) else None
+
+
+def json_value(value: Any) -> Any:
+    """Return a user's choice as JSON can say it: itself, or how it prints."""
+    return value if isinstance(value, str | int | float | bool | None) else str(value)

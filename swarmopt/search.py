@@ -1,0 +1,413 @@
+"""The state of a run: who asked for what, what is known, what is best, and when it is enough.
+
+`Search` is the one place where a batch becomes points and an evaluation becomes keys. It neither
+evaluates nor records: the loop of `run.py` and the user's own loop around `Optimizer` do that.
+"""
+
+import sys
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from swarmopt.algorithm import AnyAlgorithm, Candidates, Horizon, Seeds, Streams
+from swarmopt.errors import AllFailedError, SettingError
+from swarmopt.evaluate.cache import Cache
+from swarmopt.problem import INFEASIBLE, Evaluation, Outcome, Problem
+from swarmopt.result import History, Result, Step, Stop
+from swarmopt.space import Space
+from swarmopt.types import Integers, Matrix, Vector
+
+STALLED_AFTER = 100  # batches without a new point
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When a run is enough; None: no such limit.
+
+    Attributes:
+        budget: evaluations.
+        max_time: seconds.
+        target: a feasible cost as low as this ends the run.
+        patience: evaluations without a better best.
+    """
+
+    budget: int | None = None
+    max_time: float | None = None
+    target: float | None = None
+    patience: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("budget", "patience"):
+            check_count(name, getattr(self, name))
+        for name in ("max_time", "target"):
+            value = getattr(self, name)
+            if value is None:
+                continue
+            if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+                raise SettingError(f"{name}: expected a number, got {value!r}")
+            if np.isnan(value):
+                raise SettingError(f"{name}: expected a number, got NaN")
+        if self.max_time is not None and self.max_time <= 0:
+            raise SettingError(f"max_time: expected seconds > 0, got {self.max_time!r}")
+
+
+def check_count(name: str, value: Any, least: int = 1) -> None:
+    """Raise SettingError unless the value is None or a whole number of at least `least`."""
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise SettingError(f"{name}: expected a whole number, got {value!r}")
+    if value < least:
+        raise SettingError(f"{name}: expected at least {least}, got {value!r}")
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Points that wait for their costs.
+
+    Attributes:
+        x: (n, d) the points to evaluate; known ones are left out, so n may be 0.
+        ids: their numbers in the run.
+        number: the number of the batch.
+        space: of the points.
+        seeds: what the evaluation of each point may draw.
+    """
+
+    x: Matrix
+    ids: range
+    number: int
+    space: Space
+    seeds: Seeds
+    candidates: Candidates
+    points: Matrix  # (m, d) canonical points of all candidates, known ones too
+    new: Integers | None  # which of the points are x; None: all
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    @cached_property
+    def params(self) -> list[dict[str, Any]]:
+        """The points as dicts of the user's values."""
+        return self.space.params(self.x)
+
+
+class Search:
+    """One run of an algorithm on a problem, batch by batch.
+
+    Args:
+        problem: what is minimised.
+        algorithm: an instance.
+        seed: in [0, 2**128).
+        limits: when to stop.
+        batch_size: candidates wanted at once, at least.
+        cache: whether known points are answered from memory; None: where the space is finite and
+            the problem not noisy.
+        x0: (k, d) points to start with, or None.
+        keep_points: whether the history holds every point.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        algorithm: AnyAlgorithm,
+        *,
+        seed: int,
+        limits: Limits,
+        batch_size: int = 1,
+        cache: bool | None = None,
+        x0: Matrix | None = None,
+        keep_points: bool = False,
+    ) -> None:
+        check_count("batch_size", batch_size)
+        space = problem.space
+        finite = bool(np.isfinite(space.domain.size))
+        if cache is None:
+            cache = finite and not problem.noisy
+        elif cache and problem.noisy:
+            raise SettingError("cache: a noisy problem is never cached; leave it out")
+        self.problem = problem
+        self.algorithm = algorithm
+        self.seed = seed
+        self.limits = limits
+        self.state = algorithm.init(space.domain, Horizon(limits.budget, batch_size))
+        self.stop = Stop.RUNNING
+        self.history = History()
+        self.nfev = 0
+        self.n_failed = 0
+        self.n_cached = 0
+        self._best_key = np.inf
+        self._best: tuple[Vector, float, float] | None = None  # point, cost, violation
+        self._best_at = 0  # nfev when it was found
+        self._streams = Streams(seed)
+        self._cache = Cache() if cache else None
+        self._x0 = np.empty((0, len(space))) if x0 is None else space.encode(x0)
+        self._n_batches = 0
+        self._n_points = 0
+        self._waiting: deque[Batch] = deque()
+        self._told: dict[int, Evaluation] = {}
+        self._barren = 0  # batches without a new point in a row
+        self._kept: list[tuple[Matrix, Vector]] | None = [] if keep_points else None
+        self._began = time.monotonic()
+
+    @property
+    def done(self) -> bool:
+        """Whether the run is over."""
+        return self.stop is not Stop.RUNNING
+
+    @property
+    def n_waiting(self) -> int:
+        """How many batches were asked for and not told yet."""
+        return len(self._waiting)
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether the budget leaves room for another batch."""
+        return not self.done and self._left > 0
+
+    @property
+    def out_of_time(self) -> bool:
+        """Whether the time limit has passed."""
+        limit = self.limits.max_time
+        return limit is not None and self.seconds >= limit
+
+    @property
+    def seconds(self) -> float:
+        """Time since the search was made, or its clock started."""
+        return time.monotonic() - self._began
+
+    def start_clock(self) -> None:
+        """Count the time from now on."""
+        self._began = time.monotonic()
+
+    @property
+    def _left(self) -> int:
+        return sys.maxsize if self.limits.budget is None else self.limits.budget - self._n_points
+
+    def ask(self) -> Batch:
+        """Return the next batch; it may be empty where all its points are known."""
+        space = self.problem.space
+        candidates = self.algorithm.ask(self.state, self._streams.at(self._n_batches))
+        if len(self._x0):
+            candidates = self._with_x0(candidates)
+        points = self.problem.canonical(space.decode(candidates.unit))
+        new: Integers | None = None
+        if self._cache is None:
+            n = min(len(points), self._left)
+            n_new = n
+        else:
+            n, new = self._cache.reserve(points, self._left)
+            n_new = len(new)
+        if n < len(points):
+            candidates, points = candidates.first(n), points[:n]
+        ids = range(self._n_points, self._n_points + n_new)
+        batch = Batch(
+            x=points if new is None else points[new],
+            ids=ids,
+            number=self._n_batches,
+            space=space,
+            seeds=Seeds(self.seed, ids),
+            candidates=candidates,
+            points=points,
+            new=new,
+        )
+        self._n_batches += 1
+        self._n_points += n_new
+        self._waiting.append(batch)
+        return batch
+
+    def _with_x0(self, candidates: Candidates) -> Candidates:
+        n = min(len(self._x0), len(candidates))
+        unit = candidates.unit.copy()
+        unit[:n], self._x0 = self._x0[:n], self._x0[n:]
+        return candidates.at(unit)
+
+    def tell(self, batch: Batch, evaluation: Evaluation) -> list[Step]:
+        """Take the costs of a batch, and return the steps that this makes possible.
+
+        Batches reach the algorithm in the order in which they were asked for; one that comes too
+        early waits.
+
+        Args:
+            batch: from `ask`.
+            evaluation: of its points, or of the first of them where the run must end there.
+
+        Raises:
+            AllFailedError: nothing in the first batch succeeded.
+        """
+        self._told[batch.number] = evaluation
+        steps = []
+        while not self.done and self._waiting and self._waiting[0].number in self._told:
+            first = self._waiting.popleft()
+            steps.append(self._advance(first, self._told.pop(first.number)))
+        return steps
+
+    def is_waiting(self, batch: Batch) -> bool:
+        """Return whether the batch was asked for and not told yet."""
+        return batch.number not in self._told and any(batch is b for b in self._waiting)
+
+    def _advance(self, batch: Batch, evaluation: Evaluation) -> Step:
+        x = batch.x[: len(evaluation)]
+        key = evaluation.key()
+        self._count(batch, x, evaluation, key)
+        candidates, told = batch.candidates, key
+        if self._cache is not None:
+            self._cache.put(x, key)
+            candidates, told = self._lay_out(batch, evaluation)
+        if len(told):
+            self.state = self.algorithm.tell(self.state, candidates, told)
+        step = self._step(batch, told)
+        self._decide()
+        return step
+
+    def _lay_out(self, batch: Batch, evaluation: Evaluation) -> tuple[Candidates, Vector]:
+        """Return the candidates whose keys are known, and these keys."""
+        assert self._cache is not None and batch.new is not None  # noqa: S101, PT018 - for the type checker
+        n = len(batch.points)
+        if len(evaluation) < len(batch.x):
+            n = int(batch.new[len(evaluation)])
+        self.n_cached += n - len(evaluation)
+        return batch.candidates.first(n), self._cache.get(batch.points[:n])
+
+    def _count(self, batch: Batch, x: Matrix, evaluation: Evaluation, key: Vector) -> None:
+        n = len(x)
+        self._barren = 0 if n else self._barren + 1
+        if not n:
+            return
+        self.nfev += n
+        if self._kept is not None:
+            self._kept.append((x, evaluation.cost))
+        n_failed = 0 if np.isfinite(key).all() else int(np.isinf(key).sum())
+        self.n_failed += n_failed
+        if batch.number == 0 and n_failed == n:
+            raise AllFailedError(_why_all_failed(self.problem, batch, evaluation))
+        best = self._argbest(key, evaluation)
+        if best is not None and key[best] < self._best_key:
+            violation = 0.0 if evaluation.violation is None else float(evaluation.violation[best])
+            self._best_key = float(key[best])
+            self._best = (x[best].copy(), float(evaluation.cost[best]), violation)
+            self._best_at = self.nfev - n + best + 1
+
+    @staticmethod
+    def _argbest(key: Vector, evaluation: Evaluation) -> int | None:
+        """Return the row of the least key; a censored evaluation is never a run's best."""
+        if evaluation.status is not None:
+            key = np.where(evaluation.status == Outcome.CENSORED, np.inf, key)
+        best = int(np.argmin(key))
+        return best if np.isfinite(key[best]) else None
+
+    def _step(self, batch: Batch, key: Vector) -> Step:
+        ordered = np.sort(key)
+        x, fun, violation = self._best or (np.full(len(self.problem.space), np.nan), np.inf, np.inf)
+        report = getattr(self.algorithm, "report", None)
+        step = Step(
+            number=batch.number,
+            nfev=self.nfev,
+            x=x,
+            fun=fun,
+            violation=violation,
+            batch_best=float(ordered[0]) if len(key) else np.inf,
+            batch_median=float(ordered[(len(key) - 1) // 2]) if len(key) else np.inf,
+            n_failed=self.n_failed,
+            n_cached=self.n_cached,
+            seconds=self.seconds,
+            report=report(self.state) if report else _NOTHING,
+        )
+        history = self.history
+        history.nfev.append(step.nfev)
+        history.best.append(self._best_key if self._best_key < INFEASIBLE else np.inf)
+        history.median.append(step.batch_median if step.batch_median < INFEASIBLE else np.inf)
+        history.seconds.append(step.seconds)
+        history.report.append(step.report)
+        return step
+
+    def _decide(self) -> None:
+        limits = self.limits
+        finished = not self._waiting
+        size = self.problem.space.domain.size
+        if limits.target is not None and self._best_key <= limits.target:
+            self.stop = Stop.TARGET
+        elif limits.patience is not None and self.nfev - self._best_at >= limits.patience:
+            self.stop = Stop.PATIENCE
+        elif self._left <= 0 and finished:
+            self.stop = Stop.BUDGET
+        elif self._cache is not None and len(self._cache) >= size and finished:
+            self.stop = Stop.EXHAUSTED
+        elif self._barren >= STALLED_AFTER:
+            self.stop = Stop.STALLED
+        elif self.out_of_time:
+            self.stop = Stop.TIME
+
+    def result(self, report: Mapping[str, Any] | None = None) -> Result:
+        """Return what the run has found so far.
+
+        Raises:
+            SettingError: no batch was told yet.
+        """
+        if not self.history.nfev:
+            raise SettingError("there is no result yet: tell the costs of a batch first")
+        space = self.problem.space
+        x, fun, violation = self._best or (np.full(len(space), np.nan), np.inf, np.inf)
+        if self._kept is not None:
+            self.history.x = np.concatenate([x for x, _ in self._kept])
+            self.history.cost = np.concatenate([cost for _, cost in self._kept])
+        return Result(
+            x=x.copy(),
+            params=space.params(x[None])[0] if self._best else {},
+            fun=fun,
+            violation=violation,
+            success=self._best is not None and violation == 0,
+            status=self.stop,
+            message=self._message(),
+            nfev=self.nfev,
+            nit=len(self.history.nfev),
+            n_failed=self.n_failed,
+            n_cached=self.n_cached,
+            seed=self.seed,
+            algorithm=self.algorithm.name,
+            problem=self.problem.name,
+            seconds=self.history.seconds[-1],
+            history=self.history,
+            report={} if report is None else report,
+        )
+
+    def _message(self) -> str:
+        limits = self.limits
+        message = {
+            Stop.BUDGET: f"the budget of {limits.budget} evaluations is spent",
+            Stop.TARGET: f"a cost of at most {limits.target} was found",
+            Stop.PATIENCE: f"no better point in {limits.patience} evaluations",
+            Stop.TIME: f"{limits.max_time} seconds have passed",
+            Stop.CALLBACK: "the callback ended the run",
+            Stop.EXHAUSTED: "every point of the space is evaluated",
+            Stop.STALLED: f"no new point in {STALLED_AFTER} batches",
+            Stop.RUNNING: "the run is not over",
+        }[self.stop]
+        if not self._best_key < INFEASIBLE:
+            message += "; no feasible point was found"
+        if self.n_failed:
+            message += f"; {self.n_failed} evaluations failed"
+        return message
+
+
+_NOTHING: Mapping[str, float] = {}
+
+
+def _why_all_failed(problem: Problem, batch: Batch, evaluation: Evaluation) -> str:
+    n = len(evaluation)
+    error = next((row["error"] for row in evaluation.info if "error" in row), None)
+    point: Any = batch.params[0] if batch.space.named else batch.x[0].tolist()
+    if error is None:
+        return (
+            f"{problem.name}: none of the {n} points of the first batch has a finite cost (a cost "
+            f"of 1e300 or more, or NaN, counts as not finite). The first point is {point}, its "
+            f"cost {evaluation.cost[0]}. Return a finite cost, or raise to mark a failure"
+        )
+    return (
+        f"{problem.name}: all {n} evaluations of the first batch failed. The first point is "
+        f"{point}; it raised:\n\n{error.rstrip()}"
+    )

@@ -1,0 +1,129 @@
+"""Settings from outside, checked against the signature of what they build.
+
+The signature of a class or factory is its schema: names, types and defaults of its keyword
+arguments. Nothing else has to be written for `--set`, `--config` and `swarmopt show`.
+"""
+
+import importlib
+import inspect
+import math
+import sys
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from swarmopt.errors import SettingError, UnknownNameError
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One keyword argument of a factory; `default` is `inspect.Parameter.empty` where required."""
+
+    name: str
+    type: Any
+    default: Any
+
+    @property
+    def required(self) -> bool:
+        """Whether it has no default."""
+        return self.default is inspect.Parameter.empty
+
+    @property
+    def type_name(self) -> str:
+        """How to name its type to a person."""
+        if isinstance(self.type, type):
+            return self.type.__name__
+        return str(self.type).replace("typing.", "").replace("collections.abc.", "")
+
+
+def settings_of(factory: Callable[..., Any]) -> dict[str, Setting]:
+    """Return the settings that a class or function takes, by name, in order."""
+    target = factory.__init__ if isinstance(factory, type) else factory  # type: ignore[misc]
+    try:
+        hints = typing.get_type_hints(target)
+        parameters = inspect.signature(factory).parameters.values()
+    except (NameError, TypeError, ValueError) as error:
+        raise SettingError(f"{_name(factory)}: its signature cannot be read: {error}") from error
+    variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return {
+        p.name: Setting(p.name, hints.get(p.name, Any), p.default)
+        for p in parameters
+        if p.kind not in variadic
+    }
+
+
+def build(factory: Callable[..., Any], values: Mapping[str, Any], where: str) -> Any:
+    """Return `factory(**values)` after every value is checked.
+
+    Args:
+        factory: a class or function with annotated keyword arguments.
+        values: settings by name.
+        where: what they belong to, for messages ("problem rastrigin").
+
+    Raises:
+        SettingError: an unknown or missing name, a wrong type, NaN, or what the factory refuses.
+    """
+    known = settings_of(factory)
+    for name in values:
+        if name not in known:
+            raise UnknownNameError(f"setting of {where}:", name, known)
+    missing = [s.name for s in known.values() if s.required and s.name not in values]
+    if missing:
+        raise SettingError(
+            f"{where}: the setting {missing[0]!r} is needed; give --set {missing[0]}=..."
+        )
+    checked = {
+        name: convert(value, known[name].type, f"{where}: {name}") for name, value in values.items()
+    }
+    return factory(**checked)
+
+
+def convert(value: Any, kind: Any, where: str) -> Any:
+    """Return the value as the type wants it: strictly, but whole numbers pass as floats.
+
+    Raises:
+        SettingError: another type, or NaN.
+    """
+    if isinstance(value, float) and math.isnan(value):
+        raise SettingError(f"{where}: expected a number, got NaN")
+    try:
+        return msgspec.convert(value, kind, strict=True)
+    except msgspec.ValidationError as error:
+        text = str(error)
+        text = text[0].lower() + text[1:]
+        raise SettingError(f"{where} = {value!r}: {text}") from None
+    except TypeError:
+        return value  # a type that msgspec does not know: the factory checks it
+
+
+def import_object(name: str) -> Any:
+    """Return the object at "package.module:attribute"; modules beside the caller are found too.
+
+    Raises:
+        SettingError: there is no such module or attribute, or importing it fails.
+    """
+    module_name, _, attribute = name.partition(":")
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        found = importlib.import_module(module_name)
+    except Exception as error:
+        raise SettingError(
+            f"{name}: the module {module_name!r} cannot be imported from {here}: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    for part in attribute.split("."):
+        if not hasattr(found, part):
+            known = [n for n in vars(found) if not n.startswith("_")]
+            raise UnknownNameError(f"attribute of {module_name}", attribute, known)
+        found = getattr(found, part)
+    return found
+
+
+def _name(factory: Callable[..., Any]) -> str:
+    return getattr(factory, "__name__", repr(factory))

@@ -1,0 +1,488 @@
+"""Bounded search spaces, and the unit cube through which every algorithm sees them.
+
+Each variable is one column. A continuous column is the unit interval stretched to its bounds (or to
+their logarithms). A discrete column with K levels is K equal-width bins of the unit interval.
+Bounds, scales, names and categories live here alone.
+
+A point is a row of float64: reals as they are, integers as whole numbers, ordinals, categories and
+booleans as the index of their choice.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from swarmopt.errors import SettingError
+from swarmopt.types import Integers, Mask, Matrix, Vector
+
+MAX_WHOLE = 2**50  # with bounds beyond, the middle of a bin of the unit interval is not exact
+
+
+@dataclass(frozen=True)
+class Real:
+    """A real number in [low, high], searched on a logarithmic scale when `log`."""
+
+    low: float
+    high: float
+    log: bool = False
+
+    def __post_init__(self) -> None:
+        _check_bounds(self)
+        if self.log and self.low <= 0:
+            raise SettingError(f"{self}: a logarithmic scale needs low > 0, got low={self.low!r}")
+
+
+@dataclass(frozen=True)
+class Integer:
+    """A whole number in {low, ..., high}."""
+
+    low: int
+    high: int
+
+    def __post_init__(self) -> None:
+        _check_bounds(self)
+        for name in ("low", "high"):
+            bound = getattr(self, name)
+            if int(bound) != bound:
+                raise SettingError(f"{self}: expected whole numbers as bounds, got {bound!r}")
+            object.__setattr__(self, name, int(bound))
+        if max(abs(self.low), abs(self.high)) > MAX_WHOLE:
+            raise SettingError(f"{self}: bounds beyond +-2**50 are not exact; rescale the variable")
+
+
+@dataclass(frozen=True, init=False)
+class Ordinal:
+    """One of the choices, whose order has a meaning."""
+
+    choices: tuple[Any, ...]
+
+    def __init__(self, choices: Sequence[Any]) -> None:
+        object.__setattr__(self, "choices", _checked_choices(self, choices))
+
+
+@dataclass(frozen=True, init=False)
+class Categorical:
+    """One of the choices, whose order has no meaning."""
+
+    choices: tuple[Any, ...]
+
+    def __init__(self, choices: Sequence[Any]) -> None:
+        object.__setattr__(self, "choices", _checked_choices(self, choices))
+
+
+@dataclass(frozen=True)
+class Boolean:
+    """False or True."""
+
+    @property
+    def choices(self) -> tuple[bool, bool]:
+        """The two values, in the order of their indices."""
+        return (False, True)
+
+
+Variable = Real | Integer | Ordinal | Categorical | Boolean
+VARIABLES = (Real, Integer, Ordinal, Categorical, Boolean)
+
+
+def _check_bounds(variable: Real | Integer) -> None:
+    for name in ("low", "high"):
+        value = getattr(variable, name)
+        if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+            kind = type(variable).__name__
+            raise SettingError(f"{kind}: expected a number as {name}, got {value!r}")
+        if isinstance(value, np.generic):  # of 8 bits, say, where high - low overflows
+            object.__setattr__(variable, name, value.item())
+        if not _is_finite(value):
+            raise SettingError(f"{variable}: expected a finite {name}, got {value!r}")
+    if variable.low > variable.high:
+        raise SettingError(
+            f"{variable}: low is greater than high; give the smaller bound first "
+            f"({variable.high!r}, {variable.low!r})"
+        )
+    if not np.isfinite(float(variable.high) - float(variable.low)):
+        raise SettingError(f"{variable}: the range is too wide for float64; rescale the variable")
+
+
+def _is_finite(value: Any) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an int beyond the range of float64
+        return False
+
+
+def _checked_choices(variable: Ordinal | Categorical, choices: Sequence[Any]) -> tuple[Any, ...]:
+    kind = type(variable).__name__
+    if isinstance(choices, str) or not isinstance(choices, Sequence | np.ndarray):
+        raise SettingError(f"{kind}: expected a list of choices, got {choices!r}")
+    values = tuple(v.item() if isinstance(v, np.generic) else v for v in choices)
+    if not values:
+        raise SettingError(f"{kind}: expected at least one choice, got none")
+    seen: list[tuple[bool, Any]] = []  # 1 and 1.0 are one choice, 1 and True are two
+    for value in values:
+        name = (isinstance(value, bool), value)
+        if name in seen:
+            raise SettingError(f"{kind}: the choice {value!r} is given twice")
+        seen.append(name)
+    return values
+
+
+@dataclass(frozen=True, eq=False)
+class Domain:
+    """What an algorithm may know of a space.
+
+    Attributes:
+        levels: (d,) how many values each column has; 0 means continuous.
+        nominal: (d,) whether the levels of a column have no order.
+        low: (d,) lower bounds in the user's units (logarithms for log columns, 0 for choices).
+        high: (d,) upper bounds, alike (K - 1 for choices).
+    """
+
+    levels: Integers
+    nominal: Mask
+    low: Vector
+    high: Vector
+
+    @property
+    def d(self) -> int:
+        """The number of variables."""
+        return len(self.levels)
+
+    @cached_property
+    def discrete(self) -> Mask:
+        """(d,) which columns are bins."""
+        return self.levels > 0
+
+    @cached_property
+    def ordered(self) -> Mask:
+        """(d,) which columns are bins with an order: integers and ordinals."""
+        return self.discrete & ~self.nominal
+
+    @cached_property
+    def continuous(self) -> Mask:
+        """(d,) which columns are real numbers."""
+        return ~self.discrete
+
+    @cached_property
+    def n_discrete(self) -> int:
+        """The number of discrete columns."""
+        return int(self.discrete.sum())
+
+    @cached_property
+    def size(self) -> float:
+        """The number of points: a whole number as far as float64 goes, inf with a real column."""
+        if not self.discrete.all():
+            return np.inf
+        with np.errstate(over="ignore"):
+            return float(np.prod(self.levels.astype(float)))
+
+    @cached_property
+    def _bins(self) -> Vector:
+        return self.levels.astype(float)
+
+    def level(self, unit: Matrix) -> Matrix:
+        """Return the index of each value's bin, (n, d); meaningless in continuous columns."""
+        return np.clip(np.floor(unit * self._bins), 0.0, np.maximum(self._bins - 1.0, 0.0))
+
+    def centre(self, unit: Matrix) -> Matrix:
+        """Return a copy with every discrete value moved to the middle of its bin, (n, d)."""
+        if not self.n_discrete:
+            return unit.copy()
+        bins = np.maximum(self._bins, 1.0)
+        return np.where(self.discrete, (self.level(unit) + 0.5) / bins, unit)
+
+
+@dataclass(frozen=True, eq=False)
+class _Columns:
+    """Per-column constants of decode and encode, each (d,)."""
+
+    low: Vector
+    span: Vector
+    levels: Vector
+    log: Mask
+    hard_low: Vector
+    hard_high: Vector
+
+
+class Space:
+    """Named or unnamed bounded variables, in order.
+
+    `Space(lr=Real(1e-4, 1, log=True), depth=Integer(1, 10))` and `Space({"lr": Real(0, 1)})` are
+    named: their points reach the objective as dicts. `Space([Real(-5, 5), Integer(0, 9)])` is not:
+    its points are arrays.
+
+    Raises:
+        SettingError: no variables, a duplicate or empty name, or something that is no variable.
+    """
+
+    def __init__(
+        self,
+        variables: Mapping[str, Variable] | Sequence[Variable | tuple[str, Variable]] | None = None,
+        /,
+        **named: Variable,
+    ) -> None:
+        pairs = _named_pairs(variables, named)
+        self.named: bool = pairs is not None
+        if pairs is None:
+            assert variables is not None and not isinstance(variables, Mapping)  # noqa: S101, PT018 - for the type checker
+            pairs = [(f"x{j}", v) for j, v in enumerate(variables)]  # type: ignore[misc]
+        if not pairs:
+            raise SettingError("Space: expected at least one variable, got none")
+        for name, variable in pairs:
+            if not isinstance(variable, VARIABLES):
+                raise SettingError(
+                    f"Space: expected {name!r} to be Real, Integer, Ordinal, Categorical or "
+                    f"Boolean, got {variable!r}"
+                )
+        self.names: tuple[str, ...] = tuple(name for name, _ in pairs)
+        self.variables: tuple[Variable, ...] = tuple(variable for _, variable in pairs)
+        for name in self.names:
+            if not name:
+                raise SettingError("Space: expected a name of at least one letter, got ''")
+            if self.names.count(name) > 1:
+                raise SettingError(f"Space: the name {name!r} is given twice")
+
+    def __len__(self) -> int:
+        return len(self.variables)
+
+    def __repr__(self) -> str:
+        if self.named:
+            inside = ", ".join(
+                f"{n}={v!r}" for n, v in zip(self.names, self.variables, strict=True)
+            )
+            return f"Space({inside})"
+        return f"Space([{', '.join(map(repr, self.variables))}])"
+
+    @cached_property
+    def domain(self) -> Domain:
+        """The space as an algorithm sees it."""
+        low = np.empty(len(self))
+        high = np.empty(len(self))
+        levels = np.zeros(len(self), np.int64)
+        for j, v in enumerate(self.variables):
+            if isinstance(v, Real):
+                low[j], high[j] = (np.log(v.low), np.log(v.high)) if v.log else (v.low, v.high)
+                levels[j] = 1 if v.low == v.high else 0
+            elif isinstance(v, Integer):
+                low[j], high[j], levels[j] = v.low, v.high, v.high - v.low + 1
+            else:
+                low[j], high[j], levels[j] = 0, len(v.choices) - 1, len(v.choices)
+        nominal = np.array([isinstance(v, Categorical | Boolean) for v in self.variables])
+        return Domain(levels, nominal, low, high)
+
+    @cached_property
+    def _columns(self) -> _Columns:
+        domain = self.domain
+        hard = [(v.low, v.high) for v in self.variables if isinstance(v, Real | Integer)]
+        bounds = iter(hard)
+        pairs = [
+            next(bounds) if isinstance(v, Real | Integer) else (0, len(v.choices) - 1)
+            for v in self.variables
+        ]
+        return _Columns(
+            low=domain.low,
+            span=domain.high - domain.low,
+            levels=domain.levels.astype(float),
+            log=np.array([isinstance(v, Real) and v.log for v in self.variables]),
+            hard_low=np.array([p[0] for p in pairs], float),
+            hard_high=np.array([p[1] for p in pairs], float),
+        )
+
+    def decode(self, unit: Matrix) -> Matrix:
+        """Return the points of rows of the unit cube.
+
+        Args:
+            unit: (n, d) values in [0, 1].
+
+        Returns:
+            (n, d) points; a new array.
+        """
+        c = self._columns
+        domain = self.domain
+        points: Matrix = c.low + unit * c.span
+        if domain.n_discrete:
+            if domain.n_discrete == domain.d:
+                points = c.low + domain.level(unit)
+            else:
+                points = np.where(domain.discrete, c.low + domain.level(unit), points)
+        if c.log.any():
+            points[:, c.log] = np.exp(points[:, c.log])
+        return np.clip(points, c.hard_low, c.hard_high)
+
+    def encode(self, points: Matrix) -> Matrix:
+        """Return rows of the unit cube that decode to these points (discrete: middle of the bin).
+
+        Args:
+            points: (n, d) points inside the box.
+
+        Raises:
+            SettingError: wrong shape, outside the box, or a discrete value that is not whole.
+        """
+        points = np.asarray(points, float)
+        if points.ndim != 2 or points.shape[1] != len(self):
+            raise SettingError(
+                f"expected points of shape (n, {len(self)}), one column per variable; "
+                f"got {points.shape}"
+            )
+        self._check_inside(points)
+        c = self._columns
+        inner = points.copy()
+        inner[:, c.log] = np.log(points[:, c.log])
+        discrete = self.domain.discrete
+        span = np.where(c.span > 0, c.span, 1.0)
+        unit = np.where(
+            discrete, (inner - c.low + 0.5) / np.maximum(c.levels, 1.0), (inner - c.low) / span
+        )
+        return np.clip(unit, 0.0, 1.0)
+
+    def _check_inside(self, points: Matrix) -> None:
+        c = self._columns
+        outside = ~((points >= c.hard_low) & (points <= c.hard_high))
+        if outside.any():
+            i, j = np.argwhere(outside)[0]
+            raise SettingError(
+                f"point {i}: {self.names[j]} = {points[i, j]!r} lies outside "
+                f"[{c.hard_low[j]!r}, {c.hard_high[j]!r}]"
+            )
+        rough = self.domain.discrete & (points != np.floor(points))
+        for j in np.flatnonzero(rough.any(axis=0)):
+            if not isinstance(self.variables[j], Real):
+                i = int(np.argmax(rough[:, j]))
+                raise SettingError(
+                    f"point {i}: {self.names[j]} = {points[i, j]!r} is not a whole number; "
+                    f"{self.variables[j]!r} takes whole numbers (the index of a choice)"
+                )
+
+    def params(self, points: Matrix) -> list[dict[str, Any]]:
+        """Return one dict per point, with the user's own values (n of them)."""
+        columns = [self._values(j, points[:, j]) for j in range(len(self))]
+        return [dict(zip(self.names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+    def columns(self, points: Matrix) -> dict[str, Any]:
+        """Return one array per variable, (n,) each, with the user's own values."""
+        found: dict[str, Any] = {}
+        for j, (name, v) in enumerate(zip(self.names, self.variables, strict=True)):
+            if isinstance(v, Real):
+                found[name] = points[:, j].copy()
+            elif isinstance(v, Integer):
+                found[name] = points[:, j].astype(np.int64)
+            else:
+                found[name] = _choice_array(v.choices)[points[:, j].astype(np.int64)]
+        return found
+
+    def points(self, rows: "Sequence[Mapping[str, Any] | Sequence[float]] | Matrix") -> Matrix:
+        """Return (n, d) points from dicts of the user's values, or from rows of numbers.
+
+        Raises:
+            SettingError: a missing or unknown name, a value that is no choice, outside the box.
+        """
+        if isinstance(rows, Mapping):
+            raise SettingError("expected a list of points, got one dict; put it in a list")
+        if len(rows) and isinstance(rows[0], Mapping):
+            found = np.array([self._point(i, row) for i, row in enumerate(rows)])
+        else:
+            try:
+                found = np.atleast_2d(np.asarray(rows, float))
+            except (TypeError, ValueError):
+                raise SettingError(
+                    f"expected points as rows of {len(self)} numbers"
+                    f"{' or dicts of ' + ', '.join(self.names) if self.named else ''}, got {rows!r}"
+                ) from None
+        self.encode(found)  # checks
+        return found
+
+    def _point(self, i: int, row: Mapping[str, Any]) -> list[float]:
+        wrong = sorted(set(row) ^ set(self.names))
+        if wrong:
+            problem = "unknown" if wrong[0] in row else "missing"
+            raise SettingError(
+                f"point {i}: {problem} name {wrong[0]!r}; expected {', '.join(self.names)}"
+            )
+        return [
+            self._index(f"point {i}: {name}", v, row[name])
+            for name, v in zip(self.names, self.variables, strict=True)
+        ]
+
+    @staticmethod
+    def _index(where: str, variable: Variable, value: Any) -> float:
+        if isinstance(variable, Real | Integer):
+            try:
+                return float(value)
+            except (TypeError, ValueError):
+                raise SettingError(f"{where}: expected a number, got {value!r}") from None
+        for k, choice in enumerate(variable.choices):
+            if choice == value and isinstance(choice, bool) == isinstance(value, bool | np.bool_):
+                return float(k)
+        raise SettingError(f"{where}: expected one of {variable.choices!r}, got {value!r}")
+
+    def _values(self, j: int, column: Vector) -> list[Any]:
+        v = self.variables[j]
+        if isinstance(v, Real):
+            return list(column.tolist())
+        if isinstance(v, Integer):
+            return list(column.astype(np.int64).tolist())
+        return [v.choices[k] for k in column.astype(np.int64).tolist()]
+
+
+def _named_pairs(
+    variables: Any, named: Mapping[str, Variable]
+) -> list[tuple[str, Variable]] | None:
+    """Return (name, variable) pairs, or None where the variables have no names."""
+    if variables is None:
+        return list(named.items())
+    if isinstance(variables, Mapping):
+        return [*variables.items(), *named.items()]
+    if isinstance(variables, str) or not isinstance(variables, Sequence):
+        raise SettingError(f"Space: expected a list or a dict of variables, got {variables!r}")
+    if named:
+        raise SettingError("Space: give variables with names or in a list, not both")
+    if variables and all(
+        isinstance(v, tuple) and len(v) == 2 and isinstance(v[0], str) for v in variables
+    ):
+        return list(variables)
+    return None
+
+
+def _choice_array(choices: Sequence[Any]) -> Any:
+    """Return the choices as one array; of objects where numpy would merge their types."""
+    if len({type(c) for c in choices}) == 1 and isinstance(choices[0], bool | int | float | str):
+        return np.array(choices)
+    array = np.empty(len(choices), object)
+    array[:] = choices
+    return array
+
+
+def as_space(space: Any) -> Space:
+    """Return a Space from a Space, a dict or list of variables, or scipy-style bounds.
+
+    Args:
+        space: what `Space` takes, a sequence of (low, high) pairs, or a `scipy.optimize.Bounds`.
+
+    Raises:
+        SettingError: none of these, or empty.
+    """
+    if isinstance(space, Space):
+        return space
+    if isinstance(space, Mapping):
+        return Space(space)
+    if hasattr(space, "lb") and hasattr(space, "ub"):
+        space = list(zip(np.atleast_1d(space.lb), np.atleast_1d(space.ub), strict=True))
+    if isinstance(space, np.ndarray):
+        space = space.tolist()
+    if isinstance(space, str) or not isinstance(space, Sequence):
+        raise SettingError(f"expected a Space or a list of (low, high) bounds, got {space!r}")
+    return Space([_from_bounds(j, v) for j, v in enumerate(space)])
+
+
+def _from_bounds(j: int, bounds: Any) -> Variable:
+    if isinstance(bounds, VARIABLES):
+        return bounds
+    if isinstance(bounds, tuple | list) and len(bounds) == 2:
+        try:
+            return Real(float(bounds[0]), float(bounds[1]))
+        except (TypeError, ValueError) as error:
+            raise SettingError(f"bounds[{j}]: {error}") from None
+    raise SettingError(f"bounds[{j}]: expected a pair (low, high) or a variable, got {bounds!r}")

@@ -1,0 +1,181 @@
+"""Images for training, scoring and the final test, kept apart.
+
+Scoring gets `train` and `held_out` only; the test images travel in a field of their own that
+nothing but the final report reads.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from swarmopt.errors import SettingError, SwarmoptError
+from swarmopt.settings import import_object
+from swarmopt_pruning.errors import PruningError, UnknownName
+
+HELD_OUT = 0.25  # share of the training images that scores candidates
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """Images and their labels.
+
+    Attributes:
+        x: (n, channels, height, width) float32.
+        y: (n,) int64 labels from 0.
+    """
+
+    x: Tensor
+    y: Tensor
+
+    def __post_init__(self) -> None:
+        if self.x.ndim < 2 or self.y.shape != self.x.shape[:1]:
+            raise PruningError(
+                f"expected images (n, channels, height, width) and one label each, got shapes "
+                f"{tuple(self.x.shape)} and {tuple(self.y.shape)}"
+            )
+        if not len(self.x):
+            raise PruningError("expected at least one image, got none")
+        if not torch.isfinite(self.x).all():
+            raise PruningError("expected finite pixels, got NaN or inf")
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+@dataclass(frozen=True, eq=False)
+class Splits:
+    """Three sets of images that share none.
+
+    Attributes:
+        train: trains and recalibrates.
+        held_out: scores candidates.
+        test: is looked at once, at the end.
+    """
+
+    train: Images
+    held_out: Images
+    test: Images
+
+    def __post_init__(self) -> None:
+        shapes = {part.x.shape[1:] for part in (self.train, self.held_out, self.test)}
+        if len(shapes) > 1:
+            raise PruningError(f"the splits have images of different shapes: {shapes}")
+        for name in ("train", "held_out", "test"):
+            labels = getattr(self, name).y
+            if int(labels.min()) < 0:
+                raise PruningError(f"{name}: expected labels from 0, got {int(labels.min())}")
+        if len(torch.unique(self.train.y)) < 2:
+            raise PruningError("the training images all have the same label; nothing can be learnt")
+
+    @property
+    def n_classes(self) -> int:
+        """One more than the greatest label."""
+        return 1 + max(int(part.y.max()) for part in (self.train, self.held_out, self.test))
+
+    def digest(self) -> str:
+        """Return a hash of the training images, by which a trained original is found again."""
+        hashed = blake2b(digest_size=16)
+        for tensor in (self.train.x, self.train.y):
+            hashed.update(repr((tensor.dtype, tuple(tensor.shape))).encode())
+            hashed.update(tensor.contiguous().numpy().tobytes())
+        return hashed.hexdigest()
+
+
+def split(x: Any, y: Any, test_x: Any, test_y: Any, *, held_out: float = HELD_OUT) -> Splits:
+    """Return splits of training and test images; the held-out ones are taken from the former.
+
+    Args:
+        x: (n, channels, height, width) training images, an array or tensor.
+        y: (n,) labels from 0.
+        test_x: (m, channels, height, width) test images.
+        test_y: (m,) labels.
+        held_out: share of the training images that scores candidates.
+
+    Raises:
+        PruningError: Shapes or labels do not fit.
+    """
+    training, test = _images(x, y), _images(test_x, test_y)
+    order = np.random.Generator(np.random.Philox(key=0)).permutation(len(training))
+    n_held = round(held_out * len(training))
+    if not 0 < n_held < len(training):
+        raise PruningError(
+            f"{len(training)} training images cannot be split: {held_out:.0%} of them held out "
+            f"leaves one side empty"
+        )
+    held, train = torch.from_numpy(order[:n_held]), torch.from_numpy(order[n_held:])
+    return Splits(
+        Images(training.x[train], training.y[train]),
+        Images(training.x[held], training.y[held]),
+        test,
+    )
+
+
+def _images(x: Any, y: Any) -> Images:
+    return Images(
+        torch.as_tensor(np.asarray(x), dtype=torch.float32).contiguous(),
+        torch.as_tensor(np.asarray(y), dtype=torch.int64).contiguous(),
+    )
+
+
+def digits() -> Splits:
+    """Return scikit-learn's digits: 1,797 images of 8x8 pixels, a fifth of them for the test."""
+    from sklearn.datasets import load_digits
+
+    found = load_digits()
+    x = (found.images[:, None] / 16.0).astype(np.float32)
+    order = np.random.Generator(np.random.Philox(key=1)).permutation(len(x))
+    n_test = len(x) // 5
+    test, rest = order[:n_test], order[n_test:]
+    return split(x[rest], found.target[rest], x[test], found.target[test])
+
+
+DATA: dict[str, Callable[[], Splits]] = {"digits": digits}
+"""Function that loads a data set, by its name."""
+
+
+def load_data(name: str) -> Splits:
+    """Return a named data set, or what a function of the user's own returns.
+
+    Args:
+        name: a key of `DATA`, or "package.module:function". The function takes nothing and returns
+            `Splits`, or (x, y, test_x, test_y) as `split` takes them.
+
+    Raises:
+        UnknownName: There is no such data set.
+        SettingError: The function cannot be imported or fails.
+        PruningError: What it returns is no data.
+    """
+    if ":" not in name:
+        if name not in DATA:
+            raise UnknownName("data set", name, [*DATA, "package.module:function"])
+        return DATA[name]()
+    found = call_user(name, "data")
+    if isinstance(found, Splits):
+        return found
+    if isinstance(found, tuple | list) and len(found) == 4:
+        return split(*found)
+    if isinstance(found, Mapping):
+        raise PruningError(f"data={name}: expected Splits or (x, y, test_x, test_y), got a dict")
+    raise PruningError(f"data={name}: expected Splits or (x, y, test_x, test_y), got {found!r:.80}")
+
+
+def call_user(name: str, setting: str) -> Any:
+    """Return what a user's function "package.module:function" returns.
+
+    Raises:
+        SettingError: It cannot be imported, or fails.
+    """
+    function = import_object(name)
+    if not callable(function):
+        raise SettingError(f"{setting}={name}: expected a function, got {function!r:.80}")
+    try:
+        return function()
+    except SwarmoptError:
+        raise
+    except Exception as error:
+        raise SettingError(f"{setting}={name} raised {type(error).__name__}: {error}") from error

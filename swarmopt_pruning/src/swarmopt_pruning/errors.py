@@ -1,0 +1,50 @@
+"""What can go wrong by the user's hand: every error is a ValueError that names the cure.
+
+::
+
+    swarmopt.SettingError (a ValueError)
+    └── PruningError
+        ├── NotExportable   torch.export cannot turn the model into a graph
+        ├── UnknownName     a group, importance or model that does not exist
+        ├── PlanCorrupted   a file that is not a pruning plan, or not all of one
+        └── PlanMismatch    a plan made for another model
+"""
+
+import difflib
+from collections.abc import Iterable
+
+from swarmopt.errors import SettingError
+
+
+class PruningError(SettingError):
+    """Any mistake in what the pruning plugin was asked to do."""
+
+
+class NotExportable(PruningError):  # noqa: N818 - reads as a statement about the model
+    """The model has no static graph; the message names the line in the way."""
+
+
+class UnknownName(PruningError):  # noqa: N818 - reads as a statement about the name
+    """A name that is not known; the message lists the nearest ones."""
+
+    def __init__(self, kind: str, name: object, known: Iterable[str]) -> None:
+        names = list(known)
+        nearest = difflib.get_close_matches(str(name), names, n=3, cutoff=0.4)
+        hint = f"did you mean {', '.join(map(repr, nearest))}?" if nearest else _listing(names)
+        super().__init__(f"there is no {kind} named {name!r}; {hint}")
+
+
+class PlanCorrupted(PruningError):  # noqa: N818 - reads as a statement about the file
+    """A plan file that cannot be trusted."""
+
+
+class PlanMismatch(PruningError):  # noqa: N818 - reads as a statement about plan and model
+    """A plan that belongs to another model."""
+
+
+def _listing(names: list[str], limit: int = 12) -> str:
+    """Return the known names as the end of a sentence, shortened where they are many."""
+    if not names:
+        return "there are none at all"
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return f"known: {', '.join(names[:limit])}{more}"

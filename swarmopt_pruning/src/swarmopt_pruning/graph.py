@@ -1,0 +1,285 @@
+"""ChannelGraph: which channels of a network must be cut together, what cutting them saves.
+
+The idea is dependency tracing on data: the network is exported once, every output channel gets a
+label, and the graph is run on labels. Fang et al., "DepGraph: Towards Any Structural Pruning",
+2023, state the problem; here operators that move data are executed rather than described.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import nn
+
+from swarmopt_pruning.choice import (
+    given_scores,
+    units_of_channels,
+    units_of_count,
+    units_of_counts,
+)
+from swarmopt_pruning.cost import QuadraticForm, count_macs, macs_form, params_form
+from swarmopt_pruning.errors import UnknownName
+from swarmopt_pruning.importance import Member, keep_indices, unit_scores
+from swarmopt_pruning.plan import Cut, PruningPlan, shapes_of
+from swarmopt_pruning.rules import labels_after
+from swarmopt_pruning.structure import Frozen, Group, Structure, assemble, freeze_group
+from swarmopt_pruning.trace import Role, evaluation_copy, first_names, walk_model
+from swarmopt_pruning.verify import failing_groups, randomised
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Choice = int | Sequence[int] | Ints
+
+_MASKED = frozenset({Role.FILTER, Role.BIAS, Role.SCALE, Role.READ})
+_LEARNED = frozenset({Role.FILTER, Role.BIAS, Role.SCALE})
+
+
+class ChannelGraph:
+    """The prunable channels of one network; made by `trace`.
+
+    It refers to the parameters of the network, without owning or changing them: importance reads
+    the weights as they are when it is asked.
+    """
+
+    def __init__(
+        self,
+        structure: Structure,
+        model: nn.Module,
+        *,
+        macs: QuadraticForm,
+        params: QuadraticForm,
+        fixed_operators: tuple[str, ...] = (),
+    ) -> None:
+        self._structure = structure
+        self._tensors, _ = first_names(model)
+        self._shapes = shapes_of(model)
+        self._model_name = type(model).__qualname__
+        self._macs = macs
+        self._params = params
+        self.fixed_operators = fixed_operators
+        """Products whose multiply-adds have no closed form: measured once, counted as constant."""
+
+    @classmethod
+    def trace(
+        cls, model: nn.Module, example: tuple[Any, ...], *, verify: bool = True
+    ) -> "ChannelGraph":
+        """Find the groups of channels of a model, which is not changed.
+
+        Args:
+            model: any network that `torch.export` takes, in training or evaluation mode, frozen
+                parameters or not.
+            example: the model's arguments, for one batch of images `(images,)`; few are enough.
+            verify: cut a part of each group and compare with the masked twin; freeze what differs.
+
+        Raises:
+            NotExportable: The model's graph depends on the values of tensors.
+            PruningError: The model does not run on the example.
+        """
+        working = evaluation_copy(model)
+        walk = walk_model(working, example, labels_after)
+        measured = count_macs(working, example)
+        fixed = tuple(walk.fixed_operators)
+
+        def built(structure: Structure) -> "ChannelGraph":
+            return cls(
+                structure,
+                model,
+                macs=macs_form(structure, walk.tensors, walk.layers, measured),
+                params=params_form(structure, walk.tensors),
+                fixed_operators=fixed,
+            )
+
+        structure = assemble(walk)
+        graph = built(structure)
+        if not verify:
+            return graph
+        failures = failing_groups(graph.names, graph.trial, randomised(working, example), example)
+        if not failures:
+            return graph
+        for name, reason in failures.items():
+            freeze_group(walk, structure, name, reason)
+        return built(assemble(walk))
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """What can be cut, in the order of the network."""
+        return self._structure.groups
+
+    @property
+    def frozen(self) -> tuple[Frozen, ...]:
+        """What cannot be cut, each with its reason."""
+        return self._structure.frozen
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the groups."""
+        return tuple(group.name for group in self.groups)
+
+    @property
+    def widths(self) -> Ints:
+        """Channels of each group before pruning: (groups,)."""
+        return np.array([group.width for group in self.groups], dtype=np.int64)
+
+    def macs(self, counts: ArrayLike) -> Ints:
+        """Return the multiply-adds of one image, exactly, for a whole population.
+
+        Convolutions, linear layers and products between activations count; the latter, where they
+        have no closed form, are constant (`fixed_operators`).
+
+        Args:
+            counts: (n, groups) channels kept of each group.
+
+        Returns:
+            (n,) multiply-adds.
+
+        Raises:
+            PruningError: A count is not possible.
+        """
+        return self._macs(units_of_counts(self.groups, counts))
+
+    def params(self, counts: ArrayLike) -> Ints:
+        """Return the number of parameters, exactly, for a whole population.
+
+        Args:
+            counts: (n, groups) channels kept of each group.
+
+        Returns:
+            (n,) entries of all parameters.
+
+        Raises:
+            PruningError: A count is not possible.
+        """
+        return self._params(units_of_counts(self.groups, counts))
+
+    def channels(self, counts: ArrayLike) -> Ints:
+        """Return the number of channels kept, summed over the groups: (n,).
+
+        Every group counts once, however many layers it ties; frozen channels do not count.
+
+        Args:
+            counts: (n, groups) channels kept of each group.
+
+        Raises:
+            PruningError: A count is not possible.
+        """
+        units_of_counts(self.groups, counts)
+        total: Ints = np.asarray(counts, dtype=np.int64).sum(axis=1)
+        return total
+
+    def scores(self, importance: str = "l1", *, seed: int = 0) -> dict[str, Floats]:
+        """Score the channels of every group by the weights the model has now.
+
+        Args:
+            importance: "l1", "l2", "bn-scale" or "random".
+            seed: seed of "random".
+
+        Returns:
+            for each group (width // block,) scores, one for each block, higher is more important.
+
+        Raises:
+            UnknownName: There is no importance of that name.
+            PruningError: The importance says nothing about a group.
+        """
+        return {
+            group.name: unit_scores(
+                importance, group.name, self._members(number), group.n_units, seed
+            )
+            for number, group in enumerate(self.groups)
+        }
+
+    def plan(
+        self,
+        choice: Mapping[str, Choice],
+        *,
+        importance: str | Mapping[str, Floats] = "l1",
+        seed: int = 0,
+    ) -> PruningPlan:
+        """Decide which channels stay.
+
+        Args:
+            choice: for each group how many channels to keep, or which ones (numbers from 0 within
+                the group, whole blocks); groups that are not named stay whole.
+            importance: decides which ones where only their number is given: a name, or scores of
+                one's own as `scores` returns them, for each such group.
+            seed: seed of "random".
+
+        Raises:
+            UnknownName: A group or importance does not exist.
+            PruningError: A count or index is not possible.
+        """
+        stays = np.ones(int(self._structure.starts[-1]) + 1, dtype=bool)
+        for name, wanted in choice.items():
+            if name not in self.names:
+                raise UnknownName("group", name, self.names)
+            number = self.names.index(name)
+            first, last = self._structure.starts[number : number + 2]
+            stays[first:last] = False
+            if isinstance(wanted, int | np.integer) and not isinstance(wanted, bool):
+                kept = self._best(number, int(wanted), importance, seed)
+            else:
+                kept = units_of_channels(
+                    self.groups[number], self._structure.channel_units[number], wanted
+                )
+            stays[first + kept] = True
+        return self._plan(stays)
+
+    def trial(self, names: Sequence[str]) -> PruningPlan:
+        """Return a plan that cuts every third block of the named groups, as a test of them."""
+        stays = np.ones(int(self._structure.starts[-1]) + 1, dtype=bool)
+        for name in names:
+            number = self.names.index(name)
+            first, last = self._structure.starts[number : number + 2]
+            stays[first:last:3] = False
+        return self._plan(stays)
+
+    def _best(
+        self, number: int, count: int, importance: str | Mapping[str, Floats], seed: int
+    ) -> Ints:
+        """Return the units with the highest scores that make up `count` channels."""
+        group = self.groups[number]
+        n_units = units_of_count(group, count)
+        if isinstance(importance, str):
+            members = self._members(number)
+            scores = unit_scores(importance, group.name, members, group.n_units, seed)
+        else:
+            scores = given_scores(group, importance)
+        return keep_indices(scores, n_units)
+
+    def _plan(self, stays: NDArray[np.bool_]) -> PruningPlan:
+        """Return the plan that keeps the units marked in `stays`; its last entry is True."""
+        structure, cuts = self._structure, []
+        known: dict[bytes, tuple[int, ...]] = {}
+        for (tensor, dim), units in structure.units.items():
+            keeps = stays[units]
+            if not keeps.all():
+                kept = known.setdefault(keeps.tobytes(), tuple(np.flatnonzero(keeps).tolist()))
+                masked = structure.places[tensor, dim].role in _MASKED
+                cuts.append(Cut(tensor, dim, len(units), kept, masked))
+        kept_channels = {
+            group.name: tuple(np.flatnonzero(stays[first + units]).tolist())
+            for group, first, units in zip(
+                self.groups, structure.starts, structure.channel_units, strict=False
+            )
+        }
+        return PruningPlan(
+            model=self._model_name,
+            torch_version=str(torch.__version__),
+            shapes=self._shapes,
+            kept=kept_channels,
+            cuts=tuple(cuts),
+        )
+
+    def _members(self, number: int) -> list[Member]:
+        """Return what the parameters that make the channels of a group hold for them."""
+        first, last = self._structure.starts[number : number + 2]
+        members = []
+        for place in self.groups[number].where:
+            if place.role in _LEARNED:
+                units = torch.from_numpy(self._structure.units[place.tensor, place.dim])
+                mine = ((units >= int(first)) & (units < int(last))).nonzero().flatten()
+                tensor = self._tensors[place.tensor].detach().cpu().movedim(place.dim, 0)
+                rows = tensor[mine].reshape(len(mine), -1)
+                members.append(Member(place.role, rows, units[mine] - int(first)))
+        return members

@@ -1,0 +1,94 @@
+"""What a network costs and is worth, measured: the two columns of the report."""
+
+import statistics
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from swarmopt_pruning.cost import count_macs, count_params
+from swarmopt_pruning.data import Splits
+from swarmopt_pruning.original import save_tensors
+from swarmopt_pruning.train import accuracy
+
+LATENCY_BATCH = 64
+WARM_UP, REPEATS = 5, 30
+
+
+@dataclass(frozen=True)
+class Figures:
+    """One network's figures.
+
+    Attributes:
+        test_accuracy: share of the test images, seen for the first time here.
+        held_out_accuracy: share of the images that scored the candidates.
+        macs: multiply-adds of one image.
+        params: entries of all parameters.
+        channels: of all groups of the channel graph together.
+        latency_ms: median milliseconds of a batch of `LATENCY_BATCH` images.
+        bytes: size of the weights as safetensors.
+    """
+
+    test_accuracy: float
+    held_out_accuracy: float
+    macs: int
+    params: int
+    channels: int
+    latency_ms: float
+    bytes: int
+
+    def document(self) -> dict[str, float | int]:
+        """Return the figures as JSON values."""
+        return asdict(self)
+
+
+def figures(model: nn.Module, data: Splits, *, channels: int) -> Figures:
+    """Measure a network.
+
+    Args:
+        model: to be measured.
+        data: its images; the test images are looked at here and nowhere else.
+        channels: kept in all groups of the channel graph.
+    """
+    example = data.held_out.x[:1]
+    return Figures(
+        test_accuracy=accuracy(model, data.test),
+        held_out_accuracy=accuracy(model, data.held_out),
+        macs=count_macs(model, (example,)),
+        params=count_params(model),
+        channels=channels,
+        latency_ms=round(latency(model, data.held_out.x), 4),
+        bytes=n_bytes(model),
+    )
+
+
+def latency(model: nn.Module, x: Tensor) -> float:
+    """Return the median milliseconds of a batch of `LATENCY_BATCH` images, after a warm-up."""
+    model.eval()
+    batch = x[torch.arange(LATENCY_BATCH) % len(x)]
+    taken = []
+    with torch.no_grad():
+        for _ in range(WARM_UP + REPEATS):
+            began = time.perf_counter()
+            model(batch)
+            taken.append(time.perf_counter() - began)
+    return 1e3 * statistics.median(taken[WARM_UP:])
+
+
+def largest_difference(one: nn.Module, other: nn.Module, x: Tensor) -> float:
+    """Return the largest absolute difference of two networks' outputs in evaluation mode."""
+    one.eval()
+    other.eval()
+    with torch.no_grad():
+        return float((one(x) - other(x)).abs().max())
+
+
+def n_bytes(model: nn.Module) -> int:
+    """Return the size of a network's weights as a safetensors file."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "weights.safetensors"
+        save_tensors(model, path)
+        return path.stat().st_size

@@ -1,0 +1,226 @@
+"""Small networks to try pruning on, by name.
+
+ResNet-20 is that of He et al., "Deep Residual Learning for Image Recognition", 2016, section 4.2,
+with the zero-padded shortcut A or the projection B where a stage begins.
+"""
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from swarmopt_pruning.errors import PruningError, UnknownName
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions beside a shortcut.
+
+    Args:
+        n_in: channels of the input.
+        n_out: channels of the output.
+        stride: of the first convolution and the shortcut.
+        shortcut: "A" subsamples and adds zero channels, "B" projects by a 1x1 convolution; where
+            nothing changes the shortcut is the identity.
+    """
+
+    def __init__(self, n_in: int, n_out: int, stride: int, shortcut: Literal["A", "B"]) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(n_in, n_out, 3, stride=stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(n_out)
+        self.conv2 = nn.Conv2d(n_out, n_out, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(n_out)
+        self.shortcut: nn.Module
+        if stride == 1 and n_in == n_out:
+            self.shortcut = nn.Identity()
+        elif shortcut == "A":
+            self.shortcut = ZeroPadding(n_out - n_in, stride)
+        else:
+            self.shortcut = Projection(n_in, n_out, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (n, n_out, height / stride, width / stride) for (n, n_in, height, width)."""
+        y = functional.relu(self.bn1(self.conv1(x)))
+        y = self.bn2(self.conv2(y))
+        return functional.relu(y + self.shortcut(x))
+
+
+class ZeroPadding(nn.Module):
+    """Shortcut A: every `stride`-th pixel, and zero channels on both sides."""
+
+    def __init__(self, added: int, stride: int) -> None:
+        super().__init__()
+        self.padding = (0, 0, 0, 0, added // 2, added - added // 2)
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the subsampled and padded activation."""
+        return functional.pad(x[:, :, :: self.stride, :: self.stride], self.padding)
+
+
+class Projection(nn.Module):
+    """Shortcut B: a 1x1 convolution and batch normalisation."""
+
+    def __init__(self, n_in: int, n_out: int, stride: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(n_in, n_out, 1, stride=stride, bias=False)
+        self.bn = nn.BatchNorm2d(n_out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the projected activation."""
+        projected: Tensor = self.bn(self.conv(x))
+        return projected
+
+
+class ResNet(nn.Module):
+    """Residual network of three stages for small images.
+
+    Args:
+        in_channels: channels of the images.
+        n_classes: length of the output.
+        widths: channels of the three stages.
+        n_blocks: blocks in each stage.
+        shortcut: "A" (zero-padded) or "B" (projection).
+        stem_stride: stride of the first convolution.
+    """
+
+    def __init__(
+        self,
+        *,
+        in_channels: int,
+        n_classes: int,
+        widths: Sequence[int],
+        n_blocks: int,
+        shortcut: Literal["A", "B"],
+        stem_stride: int = 1,
+    ) -> None:
+        super().__init__()
+        if shortcut not in ("A", "B"):
+            raise PruningError(f"shortcut must be 'A' or 'B', got {shortcut!r}")
+        if len(widths) != 3:
+            raise PruningError(f"widths must be three numbers, one a stage, got {widths!r}")
+        self.stem = nn.Conv2d(in_channels, widths[0], 3, stride=stem_stride, padding=1, bias=False)
+        self.stem_bn = nn.BatchNorm2d(widths[0])
+        sizes = [widths[0], *widths]
+        stages = [
+            nn.Sequential(
+                *(
+                    BasicBlock(n_out if block else n_in, n_out, 1 if block else stride, shortcut)
+                    for block in range(n_blocks)
+                )
+            )
+            for n_in, n_out, stride in zip(sizes, widths, (1, 2, 2), strict=False)
+        ]
+        self.layer1, self.layer2, self.layer3 = stages
+        self.fc = nn.Linear(widths[2], n_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (n, n_classes) logits of (n, in_channels, height, width) images."""
+        x = functional.relu(self.stem_bn(self.stem(x)))
+        x = self.layer3(self.layer2(self.layer1(x)))
+        logits: Tensor = self.fc(x.mean((2, 3)))
+        return logits
+
+
+class PlainCNN(nn.Module):
+    """Three convolutions in a row, pooling, one linear layer.
+
+    Args:
+        in_channels: channels of the images.
+        n_classes: length of the output.
+        widths: channels of the three convolutions.
+    """
+
+    def __init__(self, *, in_channels: int, n_classes: int, widths: Sequence[int]) -> None:
+        super().__init__()
+        if len(widths) != 3:
+            raise PruningError(f"widths must be three numbers, one a layer, got {widths!r}")
+        first, second, third = widths
+        self.conv1 = nn.Conv2d(in_channels, first, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(first)
+        self.conv2 = nn.Conv2d(first, second, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(second)
+        self.conv3 = nn.Conv2d(second, third, 3, padding=1, bias=False)
+        self.bn3 = nn.BatchNorm2d(third)
+        self.fc = nn.Linear(third, n_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (n, n_classes) logits of (n, in_channels, height, width) images."""
+        x = functional.relu(self.bn1(self.conv1(x)))
+        x = functional.relu(self.bn2(self.conv2(x)))
+        x = functional.max_pool2d(x, 2)
+        x = functional.relu(self.bn3(self.conv3(x)))
+        logits: Tensor = self.fc(torch.flatten(functional.adaptive_avg_pool2d(x, 1), 1))
+        return logits
+
+
+def digits_resnet(
+    *,
+    in_channels: int = 1,
+    n_classes: int = 10,
+    widths: Sequence[int] = (12, 24, 48),
+    n_blocks: int = 1,
+) -> nn.Module:
+    """Return a residual network for 8x8 images, 43 thousand parameters."""
+    return ResNet(
+        in_channels=in_channels,
+        n_classes=n_classes,
+        widths=widths,
+        n_blocks=n_blocks,
+        shortcut="B",
+    )
+
+
+def digits_cnn(
+    *, in_channels: int = 1, n_classes: int = 10, widths: Sequence[int] = (16, 32, 32)
+) -> nn.Module:
+    """Return a plain network for 8x8 images, 15 thousand parameters."""
+    return PlainCNN(in_channels=in_channels, n_classes=n_classes, widths=widths)
+
+
+def resnet20(
+    *,
+    in_channels: int = 3,
+    n_classes: int = 10,
+    widths: Sequence[int] = (16, 32, 64),
+    shortcut: Literal["A", "B"] = "A",
+    stem_stride: int = 1,
+) -> nn.Module:
+    """Return ResNet-20 for 32x32 images, 0.27 million parameters."""
+    return ResNet(
+        in_channels=in_channels,
+        n_classes=n_classes,
+        widths=widths,
+        n_blocks=3,
+        shortcut=shortcut,
+        stem_stride=stem_stride,
+    )
+
+
+MODELS: dict[str, Callable[..., nn.Module]] = {
+    "digits-resnet": digits_resnet,
+    "digits-cnn": digits_cnn,
+    "resnet20": resnet20,
+}
+"""Function that builds a model, by its name."""
+
+
+def build(name: str, **options: object) -> nn.Module:
+    """Build a model by name, with torch's default initialisation.
+
+    Args:
+        name: a key of `MODELS`.
+        options: arguments of its function, checked against its signature.
+
+    Raises:
+        UnknownName: There is no such model, or the model has no such option.
+    """
+    if name not in MODELS:
+        raise UnknownName("model", name, MODELS)
+    known = inspect.signature(MODELS[name]).parameters
+    for option in options:
+        if option not in known:
+            raise UnknownName(f"option of model {name!r}", option, known)
+    return MODELS[name](**options)

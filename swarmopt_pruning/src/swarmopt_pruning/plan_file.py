@@ -1,0 +1,134 @@
+"""A pruning plan as JSON: plain data, one table of index lists, and checks on the way in.
+
+Schema 1::
+
+    {"schema": 1, "model": "ResNet", "torch": "2.6.0", "fingerprint": "...",
+     "shapes": {"stem.weight": [16, 3, 3, 3], ...},
+     "indices": [[0, 2, 5], ...],
+     "kept": {"stem": 0, ...},
+     "cuts": [{"tensor": "stem.weight", "dim": 0, "indices": 0, "masked": true}, ...]}
+"""
+
+import itertools
+import json
+from typing import Any
+
+from swarmopt_pruning.errors import PlanCorrupted
+from swarmopt_pruning.plan import Cut, PruningPlan
+
+SCHEMA = 1
+"""Version of the file format."""
+
+_FIELDS = {
+    "model": str,
+    "torch": str,
+    "fingerprint": str,
+    "shapes": dict,
+    "indices": list,
+    "kept": dict,
+    "cuts": list,
+}
+
+
+def encode(plan: PruningPlan) -> str:
+    """Return a plan as JSON text; equal plans give equal text."""
+    table: dict[tuple[int, ...], int] = {}
+
+    def number(indices: tuple[int, ...]) -> int:
+        return table.setdefault(indices, len(table))
+
+    kept = {name: number(indices) for name, indices in plan.kept.items()}
+    cuts = [
+        {"tensor": c.tensor, "dim": c.dim, "indices": number(c.kept), "masked": c.masked}
+        for c in plan.cuts
+    ]
+    content = {
+        "schema": SCHEMA,
+        "model": plan.model,
+        "torch": plan.torch_version,
+        "fingerprint": plan.fingerprint,
+        "shapes": plan.shapes,
+        "indices": list(table),
+        "kept": kept,
+        "cuts": cuts,
+    }
+    return json.dumps(content, separators=(",", ":")) + "\n"
+
+
+def decode(text: bytes, source: str) -> PruningPlan:
+    """Read a plan from JSON text.
+
+    Args:
+        text: what `encode` wrote.
+        source: where it comes from, for messages.
+
+    Raises:
+        PlanCorrupted: The text is not JSON, of an unknown schema, incomplete or inconsistent.
+    """
+    try:
+        content = json.loads(text)
+    except ValueError as error:
+        raise PlanCorrupted(f"{source} is not JSON ({error}); was it cut short?") from error
+    if not isinstance(content, dict) or "schema" not in content:
+        raise PlanCorrupted(f"{source} is JSON, but not a pruning plan: it names no schema")
+    if content["schema"] != SCHEMA:
+        raise PlanCorrupted(
+            f"{source} has schema {content['schema']!r}, this version reads schema {SCHEMA}; "
+            f"a newer version of swarmopt-pruning may have written it"
+        )
+    for name, kind in _FIELDS.items():
+        if not isinstance(content.get(name), kind):
+            raise PlanCorrupted(f"{source}: field {name!r} is missing or no {kind.__name__}")
+    try:
+        plan = _plan(content)
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise PlanCorrupted(f"{source}: inconsistent content ({error!s})") from error
+    if plan.fingerprint != content["fingerprint"]:
+        raise PlanCorrupted(f"{source}: the shapes do not belong to the fingerprint")
+    return plan
+
+
+def _plan(content: dict[str, Any]) -> PruningPlan:
+    table = [_ascending(indices) for indices in content["indices"]]
+    shapes = {str(name): _whole(shape) for name, shape in content["shapes"].items()}
+    return PruningPlan(
+        model=content["model"],
+        torch_version=content["torch"],
+        shapes=shapes,
+        kept={str(name): _entry(table, number) for name, number in content["kept"].items()},
+        cuts=tuple(_cut(table, shapes, entry) for entry in content["cuts"]),
+    )
+
+
+def _cut(
+    table: list[tuple[int, ...]], shapes: dict[str, tuple[int, ...]], entry: dict[str, Any]
+) -> Cut:
+    tensor, masked = entry["tensor"], entry["masked"]
+    (dim,) = _whole([entry["dim"]])
+    if tensor not in shapes or not 0 <= dim < len(shapes[tensor]):
+        raise ValueError(f"{tensor!r} has no dimension {dim}")
+    kept, size = _entry(table, entry["indices"]), shapes[tensor][dim]
+    if kept[-1] >= size:
+        raise ValueError(f"index {kept[-1]} of {tensor!r} lies beyond its size {size}")
+    if not isinstance(masked, bool):
+        raise TypeError(f"'masked' of {tensor!r} is {masked!r}")
+    return Cut(tensor, dim, size, kept, masked)
+
+
+def _entry(table: list[tuple[int, ...]], number: object) -> tuple[int, ...]:
+    (place,) = _whole([number])
+    return table[place]
+
+
+def _ascending(indices: object) -> tuple[int, ...]:
+    found = _whole(indices)
+    if not found or any(a >= b for a, b in itertools.pairwise(found)):
+        raise ValueError("a list of kept indices is empty or not ascending")
+    return found
+
+
+def _whole(numbers: object) -> tuple[int, ...]:
+    """Return a list of non-negative whole numbers as a tuple."""
+    if not isinstance(numbers, list) or any(type(n) is not int or n < 0 for n in numbers):
+        raise TypeError(f"expected whole numbers, got {numbers!r:.60}")
+    return tuple(numbers)

@@ -1,0 +1,263 @@
+"""Channel pruning as a swarmopt problem: a point says how many channels each group keeps."""
+
+import logging
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from swarmopt import Evaluation, Problem, Result, Seeds
+from swarmopt_pruning.constraint import constrain
+from swarmopt_pruning.data import Images, load_data
+from swarmopt_pruning.errors import PruningError, UnknownName
+from swarmopt_pruning.graph import ChannelGraph
+from swarmopt_pruning.importance import IMPORTANCES
+from swarmopt_pruning.loading import PLAN, WEIGHTS, save_pruned
+from swarmopt_pruning.measure import figures, largest_difference
+from swarmopt_pruning.original import load_weights, name_model, trained
+from swarmopt_pruning.report import draw_channels, table
+from swarmopt_pruning.score import Scorer
+from swarmopt_pruning.train import Recipe, pinned, train
+
+log = logging.getLogger(__name__)
+
+Matrix = NDArray[np.float64]
+EXAMPLES = 2  # images that the network is traced with
+CALIBRATION = 512  # training images that batch normalisation is measured on
+
+
+class ChannelPruning(Problem):
+    """Find how many channels each layer of a convolutional network should keep.
+
+    A candidate inherits the most important channels of the trained original. Its cost is the error
+    on held-out images plus `penalty` times its share of the original's multiply-adds (MACs).
+
+    Args:
+        model: a built-in model, or package.module:function that returns a trained torch.nn.Module.
+        weights: a safetensors file for that model; a built-in model without it is trained once and
+            cached.
+        data: `digits`, or package.module:function that returns (x, y, test_x, test_y) or
+            `swarmopt_pruning.Splits`.
+        target_macs: never exceeded: a share of the original's MACs up to 1, or a number above 1.
+        penalty: cost of the original's MACs, in errors.
+        step: distance of two allowed widths, as a share of the original width.
+        minimum: least share of its width that a group keeps.
+        alpha: largest share.
+        multiple: widths are multiples of this where possible.
+        exclude: patterns of groups that stay whole, such as layer1.*.
+        importance: l1, l2, bn-scale or random: which channels stay.
+        epochs: of training a built-in original.
+        finetune_epochs: of training the winner, with the original as its teacher.
+        finetune_rate: peak learning rate of that.
+        distill: weight of the teacher's answers against the labels.
+        threads: of torch; part of what makes a run repeatable.
+    """
+
+    name = "channel-prune"
+    default_budget = 150
+    distributions = ("swarmopt-pruning", "torch", "scikit-learn")
+
+    def __init__(
+        self,
+        *,
+        model: str = "digits-resnet",
+        weights: str = "",
+        data: str = "digits",
+        target_macs: float = 0.5,
+        penalty: float = 0.05,
+        step: float = 0.1,
+        minimum: float = 0.1,
+        alpha: float = 1.0,
+        multiple: int = 1,
+        exclude: list[str] | None = None,
+        importance: str = "l1",
+        epochs: int = 20,
+        finetune_epochs: int = 20,
+        finetune_rate: float = 0.05,
+        distill: float = 0.7,
+        threads: int = 1,
+    ) -> None:
+        _check(penalty >= 0, "penalty", "at least 0", penalty)
+        _check(0 <= distill <= 1, "distill", "a share in [0, 1]", distill)
+        _check(finetune_rate > 0, "finetune_rate", "more than 0", finetune_rate)
+        _check(epochs >= 0, "epochs", "at least 0", epochs)
+        _check(finetune_epochs >= 0, "finetune_epochs", "at least 0", finetune_epochs)
+        _check(threads >= 1, "threads", "at least 1", threads)
+        _check(target_macs > 0, "target_macs", "more than 0", target_macs)
+        if importance not in IMPORTANCES:
+            raise UnknownName("importance", importance, IMPORTANCES)
+        self._data = load_data(data)
+        self._data_name = data
+        self._model_name = name_model(model, self._data)
+        self._importance = importance
+        self._penalty = penalty
+        self._threads = threads
+        self._recipe = Recipe(epochs=epochs)
+        self._finetuning = Recipe(epochs=finetune_epochs, rate=finetune_rate, distill=distill)
+        with pinned(threads):
+            self._model = self._model_name.make()
+            self._ready = bool(weights) or not self._model_name.built_in
+            if weights:
+                load_weights(self._model, Path(weights))
+            self._model.eval()
+            _check_output(self._model, self._data.train, self._data.n_classes)
+            self.graph = ChannelGraph.trace(self._model, (self._data.train.x[:EXAMPLES],))
+        if not self.graph.groups:
+            reasons = "; ".join(f"{f.name}: {f.reason}" for f in self.graph.frozen)
+            raise PruningError(f"the model has no channels that can be pruned: {reasons}")
+        self.constraints = constrain(
+            self.graph.groups,
+            step=step,
+            minimum=minimum,
+            alpha=alpha,
+            multiple=multiple,
+            exclude=exclude or (),
+        )
+        self.space = self.constraints.space
+        self._full_macs = int(self.graph.macs(self.graph.widths[None])[0])
+        self.target_macs = _absolute(target_macs, self._full_macs)
+        self._check_reachable()
+
+    def _check_reachable(self) -> None:
+        least = self.constraints.counts(np.zeros((1, len(self.space))))
+        macs = int(self.graph.macs(least)[0])
+        if macs > self.target_macs:
+            raise PruningError(
+                f"target_macs: even the smallest candidate needs {macs:,} MACs "
+                f"({macs / self._full_macs:.3f} of the original), more than {self.target_macs:,}; "
+                f"raise target_macs, or lower minimum"
+            )
+
+    def prepare(self) -> None:
+        """Train the original where that is needed, and score its channels."""
+        if not self._ready:
+            with pinned(self._threads):
+                trained(self._model_name, self._model, self._data, self._recipe)
+            self._ready = True
+        log.info(
+            "%d groups, %.3g combinations of widths, %.3g allowed; budget %s of %s MACs",
+            len(self.graph.groups),
+            self.constraints.n_before,
+            self.constraints.n_after,
+            f"{self.target_macs:,}",
+            f"{self._full_macs:,}",
+        )
+        for frozen in self.graph.frozen:
+            log.info("not pruned: %s (%d channels): %s", frozen.name, frozen.width, frozen.reason)
+
+    @cached_property
+    def scorer(self) -> Scorer:
+        """What scores candidates; sees no test image."""
+        self.prepare()
+        train_images = self._data.train
+        return Scorer(
+            graph=self.graph,
+            model=self._model,
+            channel_scores=self.graph.scores(self._importance),
+            calibration=Images(train_images.x[:CALIBRATION], train_images.y[:CALIBRATION]),
+            held_out=self._data.held_out,
+        )
+
+    def canonical(self, x: Matrix) -> Matrix:
+        """Return the points repaired down to `target_macs`."""
+        return self.constraints.repair(x, self.graph.macs, self.target_macs)
+
+    def evaluate(self, x: Matrix, seeds: Seeds, bound: float) -> Evaluation:  # noqa: ARG002 - scoring draws nothing and is short
+        """Return held-out error plus penalised MACs of candidates."""
+        counts = self.constraints.counts(x)
+        share = self.graph.macs(counts) / self._full_macs
+        with pinned(self._threads):
+            accuracy = np.array([self.scorer.accuracy(row) for row in counts])
+        info = [
+            {"held_out_accuracy": a, "macs_share": s}
+            for a, s in zip(accuracy.tolist(), share.tolist(), strict=True)
+        ]
+        return Evaluation(1.0 - accuracy + self._penalty * share, info=info)
+
+    def finish(self, result: Result, folder: Path | None) -> Mapping[str, Any]:
+        """Fine-tune the winner, look at the test images once, and write the artefacts."""
+        counts = self.constraints.counts(self.canonical(result.x[None]))[0]
+        scorer = self.scorer
+        with pinned(self._threads):
+            plan = scorer.plan(counts)
+            difference = largest_difference(
+                plan.apply(self._model), plan.mask(self._model), self._data.held_out.x[:64]
+            )
+            small = scorer.inherit(counts)
+            log.info("fine-tuning the winner for %d epochs", self._finetuning.epochs)
+            train(small, self._data.train, self._finetuning, seed=result.seed, teacher=self._model)
+            before = figures(self._model, self._data, channels=int(self.graph.widths.sum()))
+            after = figures(small, self._data, channels=int(counts.sum()))
+        report = {
+            "before": before.document(),
+            "after": after.document(),
+            "model": self._model_name.name,
+            "data": self._data_name,
+            "target_macs": self.target_macs,
+            "combinations": {
+                "before": self.constraints.n_before,
+                "after": self.constraints.n_after,
+            },
+            "groups": {
+                group.name: {"kept": kept, "width": group.width}
+                for group, kept in zip(self.graph.groups, counts.tolist(), strict=True)
+            },
+            "not_pruned": [
+                {"name": f.name, "channels": f.width, "reason": f.reason} for f in self.graph.frozen
+            ],
+            "masked_difference": difference,
+        }
+        if folder is not None:
+            plan.save(folder / PLAN)
+            save_pruned(small, self._model_name, folder / WEIGHTS)
+            draw_channels(
+                self.graph.names,
+                self.graph.widths.tolist(),
+                counts.tolist(),
+                f"{self._model_name.name}: {after.macs / before.macs:.1%} of the MACs",
+                folder / "channels.png",
+            )
+        return report
+
+    def describe(self, result: Result) -> str:
+        """Return the table before / after / removed."""
+        if "before" not in result.report:
+            return ""
+        return (
+            table(result.report["before"], result.report["after"])
+            + f"\nartefacts: {PLAN}, {WEIGHTS}, channels.png, convergence.png, result.json;"
+            + "\nuse them with swarmopt_pruning.load(folder)"
+        )
+
+
+def _absolute(target: float, whole: int) -> int:
+    """Return a target as a number: up to 1 it is a share."""
+    return int(target * whole) if target <= 1 else int(target)
+
+
+def _check(right: bool, name: str, expected: str, got: float) -> None:
+    if not right:
+        raise PruningError(f"{name}: expected {expected}, got {got!r}")
+
+
+def _check_output(model: nn.Module, images: Images, n_classes: int) -> None:
+    """Raise PruningError unless the network gives one logit per class for these images."""
+    try:
+        with torch.no_grad():
+            found = model(images.x[:EXAMPLES])
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise PruningError(
+            f"the model {type(model).__name__} does not take images of shape "
+            f"{tuple(images.x.shape[1:])}: {error}"
+        ) from error
+    if not isinstance(found, torch.Tensor) or found.ndim != 2 or found.shape[1] < n_classes:
+        shape = tuple(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
+        raise PruningError(
+            f"the model {type(model).__name__} returns {shape} for {EXAMPLES} images; expected "
+            f"logits ({EXAMPLES}, {n_classes}), one per class of the data"
+        )

@@ -1,0 +1,71 @@
+"""The table and the picture of a pruned network."""
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from swarmopt.plot import BLUE, GREY, figure
+
+ROWS = (
+    ("test accuracy", "test_accuracy"),
+    ("held-out accuracy", "held_out_accuracy"),
+    ("MACs", "macs"),
+    ("parameters", "params"),
+    ("channels", "channels"),
+    ("latency (ms)", "latency_ms"),
+    ("file size (bytes)", "bytes"),
+)
+
+
+def table(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+    """Return the figures before and after as text: accuracy in percent, and points lost."""
+    drawn = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for column in ("", "before", "after", "removed"):
+        drawn.add_column(column, justify="left" if not column else "right")
+    for title, key in ROWS:
+        old, new = before[key], after[key]
+        if key.endswith("accuracy"):
+            lost = 100 * (old - new)
+            drawn.add_row(title, f"{100 * old:.2f} %", f"{100 * new:.2f} %", f"{lost:.2f} points")
+        else:
+            text = "{:,.3f}" if isinstance(old, float) else "{:,}"
+            removed = f"{100 * (1 - new / old):.1f} %" if old else "-"
+            drawn.add_row(title, text.format(old), text.format(new), removed)
+    printed = io.StringIO()
+    Console(file=printed, width=88, color_system=None).print(drawn)
+    lines = printed.getvalue().splitlines()
+    return "\n".join(line.rstrip() for line in lines if line.strip())
+
+
+def draw_channels(
+    names: Sequence[str], widths: Sequence[int], kept: Sequence[int], title: str, path: Path
+) -> None:
+    """Draw the channels kept of each group, the original behind.
+
+    Args:
+        names: of the groups.
+        widths: channels of the original.
+        kept: channels that stay.
+        title: of the picture.
+        path: where it is written.
+    """
+    drawn = figure(width=7.0, height=max(2.6, 1.2 + 0.3 * len(names)))
+    axes = drawn.add_subplot()
+    rows = range(len(names))
+    axes.barh(rows, widths, color=GREY, height=0.75, label="original")
+    axes.barh(rows, kept, color=BLUE, height=0.5, label="kept")
+    for row, width, count in zip(rows, widths, kept, strict=True):
+        axes.text(width, row, f"  {count} of {width}", va="center", fontsize=8)
+    axes.set_yticks(rows, names, fontsize=8)
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1.15 * max(widths))
+    axes.set_xlabel("channels")
+    axes.set_title(title, loc="left", fontsize=10)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
+    drawn.savefig(path)

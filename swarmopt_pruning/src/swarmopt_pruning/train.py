@@ -1,0 +1,175 @@
+"""Training, fine-tuning with distillation, recalibration and accuracy of image classifiers.
+
+Distillation: Hinton, Vinyals, Dean, "Distilling the knowledge in a neural network", 2015.
+One-cycle rate: Smith and Topin, "Super-convergence", 2018.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from swarmopt_pruning.data import Images
+from swarmopt_pruning.errors import PruningError
+
+EVALUATION_BATCH = 256
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained.
+
+    Attributes:
+        epochs: passes over the images.
+        rate: peak of the one-cycle learning rate.
+        batch: images per step.
+        momentum: Nesterov's.
+        decay: weight decay.
+        smoothing: of the labels.
+        shift: images are moved at random by up to so many pixels.
+        distill: weight of the teacher's answers against the labels; 0 without a teacher.
+        temperature: of the teacher's answers.
+    """
+
+    epochs: int
+    rate: float = 0.1
+    batch: int = 64
+    momentum: float = 0.9
+    decay: float = 5e-4
+    smoothing: float = 0.05
+    shift: int = 1
+    distill: float = 0.0
+    temperature: float = 4.0
+
+
+@contextmanager
+def pinned(threads: int) -> Iterator[None]:
+    """Run torch on so many threads for a while, so that the same bits come out on any machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Let torch's global generator start from a seed for a while; its state is put back after."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed % 2**63)
+        yield
+
+
+def train(
+    model: nn.Module, images: Images, recipe: Recipe, *, seed: int, teacher: nn.Module | None = None
+) -> None:
+    """Train a network in place, and leave it in evaluation mode.
+
+    Args:
+        model: whose output is (n, classes) logits.
+        images: to learn from.
+        recipe: how.
+        seed: of order, shifts and dropout.
+        teacher: the network whose answers are learnt too, with weight `recipe.distill`.
+
+    Raises:
+        PruningError: The loss is not finite.
+    """
+    if recipe.epochs < 1:
+        model.eval()
+        return
+    if teacher is not None:
+        teacher.eval()
+    trainable = [p.requires_grad_() for p in model.parameters()]
+    optimizer = torch.optim.SGD(
+        trainable,
+        lr=recipe.rate,
+        momentum=recipe.momentum,
+        nesterov=True,
+        weight_decay=recipe.decay,
+    )
+    n_steps = -(-len(images) // recipe.batch)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, recipe.rate, total_steps=recipe.epochs * n_steps, pct_start=0.3
+    )
+    model.train()
+    with seeded(seed):
+        for _ in range(recipe.epochs):
+            for rows in torch.split(torch.randperm(len(images)), recipe.batch):
+                if len(rows) == 1 and len(images) > 1:
+                    schedule.step()
+                    continue  # batch normalisation needs two images
+                x = _shifted(images.x[rows], recipe.shift)
+                loss = _loss(model(x), images.y[rows], x, recipe, teacher)
+                if not torch.isfinite(loss):
+                    raise PruningError(
+                        f"training diverged: the loss is {loss.item()}; lower the learning rate "
+                        f"(now {recipe.rate})"
+                    )
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()  # type: ignore[no-untyped-call] # torch's own lack
+                optimizer.step()
+                schedule.step()
+    model.eval()
+
+
+def _loss(
+    logits: Tensor, labels: Tensor, x: Tensor, recipe: Recipe, teacher: nn.Module | None
+) -> Tensor:
+    hard = functional.cross_entropy(logits, labels, label_smoothing=recipe.smoothing)
+    if teacher is None or recipe.distill == 0:
+        return hard
+    with torch.no_grad():
+        wanted = functional.log_softmax(teacher(x) / recipe.temperature, dim=1)
+    got = functional.log_softmax(logits / recipe.temperature, dim=1)
+    soft = functional.kl_div(got, wanted, log_target=True, reduction="batchmean")
+    return (1 - recipe.distill) * hard + recipe.distill * recipe.temperature**2 * soft
+
+
+def _shifted(x: Tensor, most: int) -> Tensor:
+    """Return images moved by the same random number of pixels, at most `most` each way."""
+    if most < 1 or x.ndim != 4:
+        return x
+    down, right = torch.randint(0, 2 * most + 1, (2,)).tolist()
+    height, width = x.shape[2:]
+    padded = functional.pad(x, (most,) * 4)
+    return padded[:, :, down : down + height, right : right + width]
+
+
+def recalibrate(model: nn.Module, x: Tensor, *, batch: int = EVALUATION_BATCH) -> None:
+    """Measure the running statistics of batch normalisation anew, and leave evaluation mode on.
+
+    Args:
+        model: changed in its running statistics only.
+        x: (n, ...) training images.
+        batch: images at a time.
+    """
+    model.eval()
+    norms = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    momenta = [m.momentum for m in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a plain average over the batches
+        norm.train()
+    with torch.no_grad():
+        for part in torch.split(x, batch):
+            if len(part) > 1:
+                model(part)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+        norm.eval()
+
+
+def accuracy(model: nn.Module, images: Images, *, batch: int = EVALUATION_BATCH) -> float:
+    """Return the share of images whose greatest logit is their label's, in evaluation mode."""
+    model.eval()
+    right = 0
+    with torch.no_grad():
+        for x, y in zip(torch.split(images.x, batch), torch.split(images.y, batch), strict=True):
+            right += int((model(x).argmax(dim=1) == y).sum())
+    return right / len(images)
