@@ -58,7 +58,7 @@ class Journal:
         self._db = connection
         self._path = path
         self._digest = b""
-        self._batch = blake2b(digest_size=16)
+        self._parts: list[NDArray[np.void]] = []  # of the batch that is being evaluated
         self._committed = time.monotonic()
 
     @classmethod
@@ -95,26 +95,26 @@ class Journal:
             evaluation: of these points.
         """
         n = len(ids)
-        violation = np.zeros(n) if evaluation.violation is None else evaluation.violation
-        status = evaluation.outcome
-        text = np.ascontiguousarray(x, "<f8").tobytes()
+        part = np.empty(n, _row_type(x.shape[1]))
+        part["id"] = ids
+        part["x"] = x
+        part["cost"] = evaluation.cost
+        part["violation"] = 0.0 if evaluation.violation is None else evaluation.violation
+        part["status"] = evaluation.outcome
+        self._parts.append(part)
+        text = part["x"].tobytes()
         size = 8 * x.shape[1]
         info = [json.dumps(row) if row else None for row in evaluation.info] or [None] * n
         rows = zip(
             ids,
             [batch] * n,
             [text[i : i + size] for i in range(0, n * size, size)],
-            evaluation.cost.tolist(),
-            violation.tolist(),
-            status.tolist(),
+            part["cost"].tolist(),
+            part["violation"].tolist(),
+            part["status"].tolist(),
             info,
             strict=True,
         )
-        self._batch.update(np.asarray(ids, "<i8").tobytes())
-        self._batch.update(text)
-        for column in (evaluation.cost, violation):
-            self._batch.update(np.ascontiguousarray(column, "<f8").tobytes())
-        self._batch.update(np.ascontiguousarray(status, "i1").tobytes())
         try:
             self._db.executemany("INSERT INTO evaluation VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
             if time.monotonic() - self._committed > COMMIT_EVERY:
@@ -124,8 +124,8 @@ class Journal:
 
     def close_batch(self, number: int, ids: range, seconds: float) -> None:
         """Write that a batch is complete, and commit."""
-        self._digest = blake2b(self._digest + self._batch.digest(), digest_size=16).digest()
-        self._batch = blake2b(digest_size=16)
+        self._digest = _chained(self._digest, self._parts)
+        self._parts = []
         row = (number, ids.start, len(ids), seconds, self._digest)
         try:
             self._db.execute("INSERT INTO batch VALUES (?, ?, ?, ?, ?)", row)
@@ -208,6 +208,22 @@ def read(folder: Path) -> Record:
         np.array(columns[4], float),
         np.array(columns[5], np.int8),
     )
+
+
+def _row_type(d: int) -> np.dtype[np.void]:
+    """Return what the digest reads of an evaluation of d variables."""
+    return np.dtype(
+        [("id", "<i8"), ("x", "<f8", (d,)), ("cost", "<f8"), ("violation", "<f8"), ("status", "i1")]
+    )
+
+
+def _chained(previous: bytes, parts: list[NDArray[np.void]]) -> bytes:
+    """Return the digest of a batch, whatever parts it came in, after the digest before it."""
+    hashed = blake2b(previous, digest_size=16)
+    if parts:
+        rows = np.concatenate(parts)
+        hashed.update(rows[np.argsort(rows["id"])].tobytes())
+    return hashed.digest()
 
 
 def _connect(path: Path) -> sqlite3.Connection:

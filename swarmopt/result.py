@@ -66,7 +66,7 @@ class History:
         seconds: since the run began.
         report: what the algorithm says of itself.
         x: (nfev, d) every point evaluated, and
-        cost: (nfev,) its cost; both only with `history="all"`.
+        cost: (nfev,) its cost; both empty but with `history="all"`.
     """
 
     nfev: list[int] = field(default_factory=list)
@@ -74,8 +74,8 @@ class History:
     median: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     report: list[Mapping[str, float]] = field(default_factory=list)
-    x: Matrix | None = None
-    cost: Vector | None = None
+    x: Matrix = field(default_factory=lambda: np.empty((0, 0)))
+    cost: Vector = field(default_factory=lambda: np.empty(0))
 
     def __repr__(self) -> str:
         return f"<History of {len(self.nfev)} batches>"

@@ -327,7 +327,7 @@ class Search:
 
     def _decide(self) -> None:
         limits = self.limits
-        finished = not self._waiting
+        finished = self.nfev == self._n_points  # nothing that was handed out is missing
         size = self.problem.space.domain.size
         if limits.target is not None and self._best_key <= limits.target:
             self.stop = Stop.TARGET

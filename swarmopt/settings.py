@@ -119,7 +119,7 @@ def import_object(name: str) -> Any:
         ) from error
     for part in attribute.split("."):
         if not hasattr(found, part):
-            known = [n for n in vars(found) if not n.startswith("_")]
+            known = [n for n in dir(found) if not n.startswith("_")]
             raise UnknownNameError(f"attribute of {module_name}", attribute, known)
         found = getattr(found, part)
     return found

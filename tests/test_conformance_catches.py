@@ -203,7 +203,7 @@ class LikesTheOriginOfTheBox(SSAClassic):
 class LikesTheCornerOfTheCube(PSO):
     def ask(self, state: PSOState, rng: Generator) -> Moves:
         moves = super().ask(state, rng)
-        return replace(moves, unit=moves.unit * np.where(rng.random((len(moves), 1)) < 0.9, 0.3, 1))
+        return replace(moves, unit=moves.unit * rng.random((len(moves), 1)))
 
 
 class DividesByTheOtherVariables(PSO):

@@ -71,10 +71,10 @@ def test_no_violation_but_not_finite_is_failed() -> None:
 
 
 def test_costs_of_few_bits_count_as_float64() -> None:
-    evaluation = Evaluation(np.array([1.0, 2.0, np.inf], np.float32))  # type: ignore[arg-type]
+    evaluation = Evaluation(np.array([1.0, 2.0, np.inf], np.float32))
     assert evaluation.cost.dtype == np.float64
     assert evaluation.key().tolist() == [1.0, 2.0, np.inf]
-    assert Evaluation(np.array([3, 4])).key().dtype == np.float64  # type: ignore[arg-type]
+    assert Evaluation(np.array([3, 4])).key().dtype == np.float64
 
 
 @pytest.mark.parametrize("outcome", [Outcome.RAISED, Outcome.LOST, Outcome.TIMEOUT])
@@ -100,7 +100,7 @@ def test_the_key_leaves_the_evaluation_alone() -> None:
     evaluation = Evaluation(np.array([1.0, np.nan]), np.array([1.0, 0.0]))
     evaluation.key()
     np.testing.assert_array_equal(evaluation.cost, [1.0, np.nan])
-    np.testing.assert_array_equal(evaluation.violation, [1.0, 0.0])  # type: ignore[arg-type]
+    np.testing.assert_array_equal(evaluation.violation, [1.0, 0.0])
 
 
 @pytest.mark.parametrize(
@@ -366,8 +366,9 @@ def test_a_problem_that_loses_points_breaks_the_contract() -> None:
         run(Noise(True, lost=1), POINTS[:, :2])
 
 
-def test_by_default_points_are_canonical_and_nothing_follows_the_search() -> None:
+def test_by_default_points_are_canonical_and_nothing_comes_before_or_after() -> None:
     problem = Noise(True)
+    problem.prepare()
     assert problem.canonical(POINTS) is POINTS
     assert problem.finish(None, None) == {}  # type: ignore[arg-type]
     assert problem.optimum is None

@@ -203,6 +203,9 @@ def test_centre_moves_discrete_values_only() -> None:
     unit = np.array([[0.3, 0.49], [0.7, 1.0]])
     assert domain.centre(unit).tolist() == [[0.3, 0.25], [0.7, 0.75]]
     assert unit[0, 1] == 0.49
+    continuous = Space([Real(0, 1), Real(0, 1)]).domain.centre(unit)
+    assert continuous.tolist() == unit.tolist()
+    assert continuous is not unit
 
 
 @pytest.mark.parametrize(

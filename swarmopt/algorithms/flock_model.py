@@ -201,7 +201,9 @@ def update(model: FlockModel, ranked: Matrix, foreign: Mask) -> FlockModel:
     stalled = length / settled >= (1.4 + 2 / (k + 1)) * r.chi  # h_sigma = 0
     pull = 0.0 if stalled else math.sqrt(r.c_c * (2 - r.c_c)) * mass * damp
     path = (1 - r.c_c) * model.path + pull * step  # eq. 45
-    own = np.where(weights < 0, weights * k / np.maximum(square, TINY), weights)  # eq. 46
+    shunned = (weights < 0) & ~(foreign | (square > longest**2))
+    weights = np.where(shunned, weights, np.maximum(weights, 0.0))
+    own = np.where(shunned, weights * k / np.maximum(square, TINY), weights)  # eq. 46
     kept = 1 - r.c_1 - r.c_mu * float(weights.sum())
     if stalled:
         kept += r.c_1 * r.c_c * (2 - r.c_c)

@@ -99,5 +99,6 @@ def row_keys(rows: NDArray[np.generic]) -> NDArray[np.void]:
 
 def first_of_each(rows: NDArray[np.generic]) -> Integers:
     """Return the indices of the first occurrence of each distinct row, ascending."""
-    _, first = np.unique(row_keys(rows), return_index=True)
-    return np.sort(first)
+    last_to_first = row_keys(rows).tolist()[::-1]  # hashing is faster than sorting rows
+    first = dict(zip(last_to_first, range(len(rows) - 1, -1, -1), strict=True))
+    return np.sort(np.fromiter(first.values(), np.int64, len(first)))

@@ -62,7 +62,7 @@ class Analytic(Problem):
 
     def evaluate(self, x: Matrix, seeds: Seeds, bound: float) -> Evaluation:  # noqa: ARG002 - exact and cheap
         """Return the cost of points; x: (n, dim)."""
-        z = x - self.minimizer
+        z = np.ascontiguousarray(x) - self.minimizer  # sums in another order have other bits
         return Evaluation(self.cost(z if self.rotation is None else rotate(z, self.rotation)))
 
     @abstractmethod
@@ -174,9 +174,11 @@ class ConstrainedSphere(Problem):
 
     The target is minimizer + normal + outward, where outward is the ball's unit normal at the
     minimizer. So the gradient there is minus a positive sum of both constraints' gradients, and
-    because all is convex, the minimizer is the only optimum (Karush, Kuhn, Tucker; Boyd and
-    Vandenberghe, "Convex optimization", 2004, section 5.5.3). Its cost is 0; points that break a
+    because all is convex, the minimizer is the only optimum. Its cost is 0; points that break a
     constraint may cost less. The violation is the sum of the distances to both constraints.
+
+    Source: our own; optimal by the conditions of Karush, Kuhn and Tucker (Boyd and Vandenberghe,
+    "Convex optimization", 2004, section 5.5.3).
 
     Args:
         dim: number of variables, at least 2.
@@ -210,6 +212,7 @@ class ConstrainedSphere(Problem):
 
     def evaluate(self, x: Matrix, seeds: Seeds, bound: float) -> Evaluation:  # noqa: ARG002 - exact and cheap
         """Return cost and violation of points; x: (n, dim)."""
+        x = np.ascontiguousarray(x)  # sums in another order have other bits
         z = x - self.minimizer
         pull = self.normal + self.outward
         cost = np.sum(z * (z - 2.0 * pull), axis=1)

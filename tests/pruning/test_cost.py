@@ -67,9 +67,8 @@ def test_cost_does_not_depend_on_the_number_of_images_or_the_mode() -> None:
 
 
 def test_a_quadratic_form_is_exact_where_floats_of_32_bits_are_not() -> None:
-    form = QuadraticForm.total(
-        2, [(3, np.array([1, 2, 0]), np.array([0, 0, 5])), (10**9 + 1, *[np.array([0, 1, 0])] * 2)]
-    )
+    one, two, last = np.array([1, 2, 0]), np.array([0, 1, 0]), np.array([0, 0, 5])
+    form = QuadraticForm.total(2, [(3, one, last), (10**9 + 1, two, two)])
     assert form(np.array([[1000, 7], [1, 1]])).tolist() == [
         3 * 2001 * 35 + (10**9 + 1) * 10**6,
         3 * 3 * 5 + 10**9 + 1,

@@ -1,5 +1,6 @@
 """Groups are right when cutting them gives the network that has zeros in their place."""
 
+import functools
 from collections.abc import Callable
 
 import numpy as np
@@ -71,8 +72,8 @@ class SqueezeExcite(nn.Module):
         self.down, self.up = nn.Conv2d(width, 4, 1), nn.Conv2d(4, width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        scale = functional.adaptive_avg_pool2d(x, 1)
-        return x * torch.sigmoid(self.up(functional.silu(self.down(scale))))
+        scale = functional.silu(self.down(functional.adaptive_avg_pool2d(x, 1)))
+        return x * torch.sigmoid(self.up(scale))
 
 
 class Scaled(nn.Module):
@@ -124,6 +125,7 @@ class SplitShuffle(nn.Module):
         return x.reshape(n, 2, c // 2, h, w).transpose(1, 2).reshape(n, c, h, w)
 
 
+@functools.cache
 def networks() -> dict[str, tuple[nn.Module, Tensor]]:
     flat = nn.Sequential(
         conv(3, 6), nn.MaxPool2d(2), conv(6, 5), nn.Flatten(), nn.Dropout(0.5), nn.Linear(80, 9)
@@ -143,6 +145,9 @@ def networks() -> dict[str, tuple[nn.Module, Tensor]]:
     plain_norm = nn.Sequential(
         nn.Conv2d(3, 6, 3), nn.BatchNorm2d(6, affine=False), nn.Sigmoid(), nn.Conv2d(6, 5, 3)
     )
+    gated = nn.Sequential(conv(3, 8), nn.GLU(dim=1), conv(4, 5))
+    stacked = TwoPaths(conv(8, 8), conv(8, 8), lambda *paths: torch.stack(paths, 1).sum(1))
+    chosen = TwoPaths(conv(8, 8), conv(8, 8), lambda x, a, b: torch.where(x > 0.1, a, b))
     mlp = nn.Sequential(nn.Linear(12, 9), nn.GELU(), nn.Linear(9, 7, bias=False), nn.Linear(7, 3))
     return {
         "sequential": (build("digits-cnn"), images(1)),
@@ -167,6 +172,9 @@ def networks() -> dict[str, tuple[nn.Module, Tensor]]:
             images(),
         ),
         "transposed": (Head(transposed, 4), images()),
+        "gated": (Head(gated, 5), images()),
+        "sum of a stack": (Head(stacked, 8), images()),
+        "choice by a condition": (Head(chosen, 8), images()),
         "linear": (mlp, torch.randn(2, 12)),
         "linear over a sequence": (mlp, torch.randn(2, 4, 12)),
     }
@@ -338,13 +346,24 @@ def test_channels_taken_by_fixed_indices_are_frozen() -> None:
 
 
 def test_a_wrong_rule_is_caught_by_verification(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(RULES, "cumsum", RULES["relu"])
-    body = nn.Sequential(conv(3, 6), Lambda(lambda x: x.cumsum(1)), conv(6, 5))
+    monkeypatch.setitem(RULES, "roll", RULES["relu"])  # as if nothing moved
+    body = nn.Sequential(conv(3, 6), Lambda(lambda x: x.roll(1, 1)), conv(6, 5))
     loose = ChannelGraph.trace(Head(body, 5), (images(),), verify=False)
-    monkeypatch.setitem(RULES, "add", RULES["mean"])
     strict = ChannelGraph.trace(Head(body, 5), (images(),))
-    assert "body.0.0" in loose.names
-    assert "body.0.0" in strict.names  # zeros at the end of a sum change nothing that stays
+    assert loose.names == ("body.0.0", "body.2.0")
+    assert strict.names == ("body.2.0",)
+    assert "differs by" in strict.frozen[0].reason
+
+
+def test_a_branch_that_is_silent_before_training_is_verified_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(RULES, "roll", RULES["relu"])
+    block = BasicBlock(6, 6, 1, "B")
+    nn.init.zeros_(block.bn2.weight)
+    block.bn1 = nn.Sequential(block.bn1, Lambda(lambda x: x.roll(1, 1)))  # type: ignore[assignment]
+    graph = ChannelGraph.trace(Head(nn.Sequential(conv(3, 6), block), 6), (images(),))
+    assert graph.names == ("body.0.0",)
 
 
 def test_a_weight_that_is_computed_or_read_elsewhere_is_frozen() -> None:
@@ -359,7 +378,8 @@ def test_a_weight_that_is_computed_or_read_elsewhere_is_frozen() -> None:
             self.conv = nn.Conv2d(8, 6, 3, padding=1)
 
         def forward(self, x: Tensor) -> Tensor:
-            return self.conv(x) * self.conv.weight.abs().sum()
+            out: Tensor = self.conv(x) * self.conv.weight.abs().sum()
+            return out
 
     body = nn.Sequential(conv(3, 6), Standardised(6, 7, 3, padding=1), conv(7, 8), Penalised())
     graph = ChannelGraph.trace(Head(body, 6), (images(),))
@@ -369,6 +389,31 @@ def test_a_weight_that_is_computed_or_read_elsewhere_is_frozen() -> None:
         graph.macs(np.zeros((3, 0), dtype=int)).tolist()
         == [count_macs(Head(body, 6), (images(),))] * 3
     )
+
+
+def test_layers_of_another_kind_freeze_only_what_they_touch() -> None:
+    class Reads(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = conv(3, 6), conv(6, 5)
+            self.lstm = nn.LSTM(5, 4, batch_first=True)
+
+        def forward(self, x: Tensor) -> dict[str, Tensor]:
+            x = self.second(self.first(x))
+            return {"last": self.lstm(x.flatten(2).transpose(1, 2))[0][:, -1]}
+
+    graph = ChannelGraph.trace(Reads(), (images(),))
+    assert graph.names == ("first.0",)
+    assert [(f.name, f.width) for f in graph.frozen] == [("second.0", 5)]
+    assert "lstm" in graph.frozen[0].reason
+
+
+def test_a_model_of_half_precision_is_verified_with_its_own_rounding() -> None:
+    model, x = build("digits-resnet").bfloat16(), images(1).bfloat16()
+    graph = ChannelGraph.trace(model, (x,))
+    assert len(graph.groups) == 6
+    small = graph.plan({"stem": 5}).apply(model)
+    assert small.get_parameter("stem.weight").dtype == torch.bfloat16
 
 
 def test_a_model_that_looks_at_values_is_not_exportable_and_the_line_is_named() -> None:

@@ -71,7 +71,7 @@ def decode(text: bytes, source: str) -> PruningPlan:
         raise PlanCorrupted(f"{source} is not JSON ({error}); was it cut short?") from error
     if not isinstance(content, dict) or "schema" not in content:
         raise PlanCorrupted(f"{source} is JSON, but not a pruning plan: it names no schema")
-    if content["schema"] != SCHEMA:
+    if type(content["schema"]) is not int or content["schema"] != SCHEMA:
         raise PlanCorrupted(
             f"{source} has schema {content['schema']!r}, this version reads schema {SCHEMA}; "
             f"a newer version of swarmopt-pruning may have written it"

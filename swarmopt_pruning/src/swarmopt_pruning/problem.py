@@ -93,6 +93,7 @@ class ChannelPruning(Problem):
             raise UnknownName("importance", importance, IMPORTANCES)
         self._data = load_data(data)
         self._data_name = data
+        self._prepared = False
         self._model_name = name_model(model, self._data)
         self._importance = importance
         self._penalty = penalty
@@ -101,7 +102,7 @@ class ChannelPruning(Problem):
         self._finetuning = Recipe(epochs=finetune_epochs, rate=finetune_rate, distill=distill)
         with pinned(threads):
             self._model = self._model_name.make()
-            self._ready = bool(weights) or not self._model_name.built_in
+            self._has_weights = bool(weights) or not self._model_name.built_in
             if weights:
                 load_weights(self._model, Path(weights))
             self._model.eval()
@@ -135,10 +136,11 @@ class ChannelPruning(Problem):
 
     def prepare(self) -> None:
         """Train the original where that is needed, and score its channels."""
-        if not self._ready:
+        if self._prepared:
+            return
+        if not self._has_weights:
             with pinned(self._threads):
                 trained(self._model_name, self._model, self._data, self._recipe)
-            self._ready = True
         log.info(
             "%d groups, %.3g combinations of widths, %.3g allowed; budget %s of %s MACs",
             len(self.graph.groups),
@@ -149,6 +151,7 @@ class ChannelPruning(Problem):
         )
         for frozen in self.graph.frozen:
             log.info("not pruned: %s (%d channels): %s", frozen.name, frozen.width, frozen.reason)
+        self._prepared = True
 
     @cached_property
     def scorer(self) -> Scorer:

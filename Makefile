@@ -1,0 +1,57 @@
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO_OUT ?= runs/demo
+SOURCES := pyproject.toml swarmopt_pruning/pyproject.toml constraints.txt
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: help demo test check format lint types fast coverage bench check-wheel clean
+
+help:  ## Show this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.installed  ## Install both packages, then prune a network of handwritten digits
+	$(BIN)/swarmopt run --problem channel-prune --seed 1 --out $(DEMO_OUT) --overwrite
+
+test: $(VENV)/.developed  ## Install everything, then run all tests
+	$(BIN)/python -m pytest -n auto
+
+check: format lint types fast  ## Format, lint, types and the fast tests; under two minutes
+
+format: $(VENV)/.developed  ## Tell whether the code is formatted
+	$(BIN)/ruff format --check .
+
+lint: $(VENV)/.developed  ## Lint
+	$(BIN)/ruff check .
+
+types: $(VENV)/.developed  ## Check types
+	$(BIN)/mypy
+
+fast: $(VENV)/.developed  ## Run the fast tests
+	$(BIN)/python -m pytest -n auto -m "not slow"
+
+coverage: $(VENV)/.developed  ## Run all tests and show which branches none of them takes
+	$(BIN)/python -m pytest -n auto --cov --cov-report=term-missing
+
+bench: $(VENV)/.developed  ## Measure the cost per candidate
+	$(BIN)/python benchmarks/overhead.py
+
+check-wheel: $(VENV)/.developed  ## Build both wheels and try them in fresh environments
+	$(BIN)/python tests/check_wheel.py
+
+clean:  ## Remove the environment and all caches
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage build dist
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "swarmopt needs Python 3.11 or newer; try: make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(VENV)/bin/python $(SOURCES)
+	$(INSTALL) -e . -e ./swarmopt_pruning
+	@touch $@
+
+$(VENV)/.developed: $(VENV)/bin/python $(SOURCES)
+	$(INSTALL) -e '.[dev]' -e ./swarmopt_pruning
+	@touch $@ $(VENV)/.installed

@@ -1,0 +1,244 @@
+"""The record and the folder of a run."""
+
+import errno
+import json
+import math
+import os
+import sqlite3
+import tempfile
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from swarmopt import FolderError, Integer, Outcome, Real, Space, minimize
+from swarmopt import journal as record
+from swarmopt.folder import create, free_path, write_json
+from swarmopt.problem import Evaluation
+
+Array = NDArray[np.float64]
+BOUNDS = [(-5.0, 5.0)] * 3
+
+
+def sphere(x: Array) -> float:
+    return float((x**2).sum())
+
+
+def test_the_record_holds_every_evaluation_exactly(tmp_path: Path) -> None:
+    result = minimize(sphere, BOUNDS, budget=120, seed=0, run_dir=tmp_path / "run", history="all")
+    found = record.read(tmp_path / "run")
+    assert np.array_equal(found.x, result.history.x)
+    assert np.array_equal(found.cost, result.history.cost)
+    assert found.ids.tolist() == list(range(120))
+    assert found.names == ("x0", "x1", "x2")
+    assert found.cost.min() == result.fun
+    assert not found.status.any()
+
+
+def test_failures_are_recorded_with_their_traceback(tmp_path: Path) -> None:
+    def fun(x: Array) -> tuple[float, float]:
+        if x[0] > 2:
+            raise RuntimeError("too far")
+        if x[0] < -2:
+            return math.nan, 0.0
+        return x[0], max(0.0, x[1])
+
+    minimize(fun, BOUNDS, budget=100, seed=0, run_dir=tmp_path / "run", algorithm="random-search")
+    found = record.read(tmp_path / "run")
+    raised, lost = found.x[:, 0] > 2, found.x[:, 0] < -2
+    assert (found.status[raised] == Outcome.RAISED).all()
+    assert (found.status[lost] == Outcome.NONFINITE).all()
+    assert (found.status[~raised & ~lost] == Outcome.OK).all()
+    assert np.isnan(found.cost[raised | lost]).all()
+    inside = ~raised & ~lost
+    assert np.array_equal(found.violation[inside], np.maximum(0, found.x[inside, 1]))
+    with sqlite3.connect(tmp_path / "run" / record.FILE) as db:
+        texts = [row[0] for row in db.execute("SELECT info FROM evaluation WHERE status = 2")]
+    assert len(texts) == raised.sum() > 0
+    assert all("RuntimeError: too far" in json.loads(text)["error"] for text in texts)
+
+
+def test_evaluations_are_written_before_the_algorithm_is_told(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    seen = []
+
+    def look(intermediate_result: Any) -> None:
+        seen.append((len(record.read(folder).ids), intermediate_result.nfev))
+
+    minimize(sphere, BOUNDS, budget=60, seed=0, run_dir=folder, callback=look)
+    assert len(seen) > 2
+    assert all(recorded == told for recorded, told in seen)
+
+
+def test_an_interrupted_run_keeps_what_was_evaluated(tmp_path: Path) -> None:
+    calls = []
+
+    def fun(x: Array) -> float:
+        calls.append(x)
+        if len(calls) == 33:
+            raise KeyboardInterrupt
+        return sphere(x)
+
+    with pytest.raises(KeyboardInterrupt):
+        minimize(fun, BOUNDS, budget=100, run_dir=tmp_path / "run", seed=0)
+    found = record.read(tmp_path / "run")
+    assert np.array_equal(found.x, np.array(calls[:32]))
+
+
+def test_an_objective_error_keeps_what_was_evaluated(tmp_path: Path) -> None:
+    calls = []
+
+    def fun(x: Array) -> Any:
+        calls.append(x)
+        return sphere(x) if len(calls) < 33 else (1.0, -1.0)
+
+    with pytest.raises(ValueError, match="violations >= 0"):
+        minimize(fun, BOUNDS, budget=100, run_dir=tmp_path / "run", seed=0)
+    assert len(record.read(tmp_path / "run").ids) == 32
+
+
+def digests(folder: Path) -> list[bytes]:
+    with sqlite3.connect(folder / record.FILE) as db:
+        return [row[0] for row in db.execute("SELECT digest FROM batch ORDER BY number")]
+
+
+def test_equal_runs_have_equal_digests_and_others_differ_from_the_first_batch(
+    tmp_path: Path,
+) -> None:
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        minimize(sphere, BOUNDS, budget=60, seed=seed, run_dir=tmp_path / name)
+    a, b, c = (digests(tmp_path / name) for name in "abc")
+    assert a == b
+    assert len(set(a)) == len(a)
+    assert not set(a) & set(c)
+
+
+def test_the_digest_is_the_same_in_parts_as_at_once(tmp_path: Path) -> None:
+    space = Space([Real(0, 1), Integer(0, 3)])
+    x = np.array([[0.5, 1.0], [0.25, 3.0]])
+    cost = np.array([1.0, 2.0])
+    for name, parts in (("whole", [slice(0, 2)]), ("parts", [slice(0, 1), slice(1, 2)])):
+        (tmp_path / name).mkdir()
+        with record.Journal.create(tmp_path / name, space) as journal:
+            for rows in parts:
+                journal.add(0, range(2)[rows], x[rows], Evaluation(cost[rows]))
+            journal.close_batch(0, range(2), 0.0)
+    assert digests(tmp_path / "whole") == digests(tmp_path / "parts")
+
+
+def test_the_folder_says_settings_versions_and_result(tmp_path: Path) -> None:
+    result = minimize(sphere, BOUNDS, budget=60, seed=9, run_dir=tmp_path / "new" / "run")
+    settings = tomllib.loads((tmp_path / "new" / "run" / "run.toml").read_text())
+    assert settings["seed"] == 9
+    assert settings["budget"] == 60
+    assert settings["algorithm"] == "ssa"
+    assert {"python", "numpy", "scipy", "swarmopt"} <= set(settings["versions"])
+    summary = json.loads((tmp_path / "new" / "run" / "result.json").read_text())
+    assert summary["fun"] == result.fun
+    assert summary["nfev"] == 60
+    assert summary["seed"] == 9
+    assert summary["algorithm"] == "ssa"
+    assert sorted(p.name for p in (tmp_path / "new").iterdir()) == ["run"]
+
+
+def test_an_existing_folder_is_refused_and_left_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    minimize(sphere, BOUNDS, budget=30, seed=0, run_dir=folder)
+    before = {p.name: p.read_bytes() for p in folder.iterdir()}
+    with pytest.raises(FolderError, match="exists already and is left as it is"):
+        minimize(sphere, BOUNDS, budget=30, seed=1, run_dir=folder)
+    assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
+
+
+def test_overwrite_replaces_a_run_and_nothing_else(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    minimize(sphere, BOUNDS, budget=30, seed=0, run_dir=folder)
+    minimize(sphere, BOUNDS, budget=40, seed=1, run_dir=folder, overwrite=True)
+    assert len(record.read(folder).ids) == 40
+    assert [p.name for p in tmp_path.iterdir()] == ["run"]
+    letters = tmp_path / "letters"
+    letters.mkdir()
+    (letters / "dear.txt").write_text("aunt")
+    with pytest.raises(FolderError, match="is no run folder"):
+        minimize(sphere, BOUNDS, budget=30, run_dir=letters, overwrite=True)
+    assert (letters / "dear.txt").read_text() == "aunt"
+
+
+def test_an_empty_folder_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    minimize(sphere, BOUNDS, budget=30, seed=0, run_dir=tmp_path / "run")
+    assert len(record.read(tmp_path / "run").ids) == 30
+
+
+def test_a_place_where_no_folder_can_be_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FolderError, match="no run folder can be made at"):
+        minimize(sphere, BOUNDS, budget=30, run_dir=tmp_path / "file" / "run")
+
+
+def test_a_folder_without_write_permission_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(prefix: str, dir: Path) -> str:  # noqa: A002 - the name in tempfile
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(dir / prefix))
+
+    monkeypatch.setattr(tempfile, "mkdtemp", refuse)  # permissions do not bind root
+    with pytest.raises(FolderError, match="you may write to"):
+        minimize(sphere, BOUNDS, budget=30, run_dir=tmp_path / "run")
+
+
+def test_a_folder_that_cannot_be_finished_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(folder: Path, space: Space) -> None:
+        raise FolderError("disk full")
+
+    monkeypatch.setattr(record.Journal, "create", refuse)
+    with pytest.raises(FolderError, match="disk full"):
+        create(tmp_path / "run", {}, Space([Real(0, 1)]))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_is_one_clear_error_and_what_was_written_stays(tmp_path: Path) -> None:
+    def write(journal: record.Journal, number: int) -> None:
+        ids = range(number, number + 1)
+        journal.add(number, ids, np.zeros((1, 1)), Evaluation(np.full(1, float(number))))
+        journal.close_batch(number, ids, 0.0)
+
+    def write_until_full(journal: record.Journal) -> None:
+        journal._db.execute("PRAGMA max_page_count = 1")
+        for number in range(1, 2000):
+            write(journal, number)
+
+    with record.Journal.create(tmp_path, Space([Real(0, 1)])) as journal:
+        write(journal, 0)
+        with pytest.raises(FolderError, match="What was written before is kept"):
+            write_until_full(journal)
+    assert record.read(tmp_path).cost[0] == 0
+
+
+def test_reading_what_is_no_run_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FolderError, match="holds no record of a run"):
+        record.read(tmp_path)
+    (tmp_path / record.FILE).write_text("not a database, just text that is long enough " * 9)
+    with pytest.raises(FolderError, match="cannot be read"):
+        record.read(tmp_path)
+
+
+def test_free_path_takes_the_next_number(tmp_path: Path) -> None:
+    (tmp_path / "a-1").mkdir()
+    (tmp_path / "a-2").mkdir()
+    assert free_path(tmp_path, "a").name == "a-3"
+    assert free_path(tmp_path / "none", "b").name == "b-1"
+
+
+def test_json_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    write_json(path, {"a": 1})
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(path, {"a": math.nan})
+    assert json.loads(path.read_text()) == {"a": 1}
+    assert [p.name for p in tmp_path.iterdir()] == ["a.json"]

@@ -1,0 +1,399 @@
+"""The loop: budget, limits, constraints, failures, order, what is called when."""
+
+import math
+import random
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from swarmopt import (
+    AllFailedError,
+    Categorical,
+    FunctionProblem,
+    Integer,
+    ObjectiveError,
+    Ordinal,
+    Real,
+    SettingError,
+    Space,
+    Stop,
+    UnknownNameError,
+    algorithms,
+    minimize,
+)
+from swarmopt.plugins import installed
+
+Array = NDArray[np.float64]
+BOUNDS = [(-5.0, 5.0)] * 3
+ALGORITHMS = sorted(installed().entries["algorithm"])
+MIXED = Space(
+    rate=Real(1e-4, 1, log=True),
+    depth=Integer(1, 10),
+    width=Ordinal([16, 32, 64]),
+    act=Categorical(["relu", "tanh"]),
+)
+
+
+def sphere(x: Array) -> float:
+    return float(((x - 1) ** 2).sum())
+
+
+def spheres(x: Array) -> Array:
+    return np.asarray(((x - 1) ** 2).sum(axis=1))
+
+
+class Recorder:
+    """An objective that remembers its points."""
+
+    def __init__(self, fun: Callable[[Any], Any]) -> None:
+        self.fun = fun
+        self.points: list[Any] = []
+
+    def __call__(self, point: Any) -> Any:
+        self.points.append(point.copy())
+        return self.fun(point)
+
+
+def mixed(p: dict[str, Any]) -> float:
+    off = abs(math.log(p["rate"] / 0.01)) + abs(p["depth"] - 7)
+    return float(off + (p["act"] != "tanh") + 64 / p["width"])
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_every_algorithm_spends_the_budget_exactly(algorithm: str) -> None:
+    fun = Recorder(sphere)
+    result = minimize(fun, BOUNDS, algorithm=algorithm, budget=137, seed=0)
+    assert len(fun.points) == result.nfev == 137
+    assert result.status is Stop.BUDGET
+    assert result.success
+    assert result.fun == min(map(sphere, fun.points)) == sphere(result.x)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_every_algorithm_repeats_a_run_bit_by_bit(algorithm: str) -> None:
+    first, second = (
+        minimize(mixed, MIXED, algorithm=algorithm, budget=200, seed=5, history="all")
+        for _ in range(2)
+    )
+    assert np.array_equal(first.history.x, second.history.x)
+    assert first.fun == second.fun
+    other = minimize(mixed, MIXED, algorithm=algorithm, budget=200, seed=6, history="all")
+    assert not np.array_equal(first.history.x, other.history.x)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_every_algorithm_survives_failures_and_constraints(algorithm: str) -> None:
+    def fun(x: Array) -> tuple[float, float]:
+        if x[0] > 3:
+            raise RuntimeError("broken region")
+        if x[1] > 3:
+            return math.nan, 0.0
+        return sphere(x), max(0.0, 1.5 - x[2])
+
+    result = minimize(fun, BOUNDS, algorithm=algorithm, budget=600, seed=1)
+    assert result.success
+    assert result.x[2] >= 1.5
+    assert result.violation == 0
+    assert result.nfev == 600
+    assert result.n_failed > 0
+
+
+def test_a_dict_reaches_the_objective_of_a_named_space_and_comes_back_in_params() -> None:
+    fun = Recorder(mixed)
+    seen = fun.points
+    result = minimize(fun, MIXED, budget=300, seed=0)
+    assert set(seen[0]) == {"rate", "depth", "width", "act"}
+    assert all(isinstance(p["depth"], int) and p["width"] in (16, 32, 64) for p in seen)
+    assert result.params in seen
+    assert mixed(result.params) == result.fun
+
+
+def test_a_batch_objective_sees_the_same_points_as_a_plain_one() -> None:
+    plain = minimize(sphere, BOUNDS, budget=100, seed=3, history="all")
+    batch = minimize(spheres, BOUNDS, budget=100, seed=3, history="all", batch=True)
+    assert np.array_equal(plain.history.x, batch.history.x)
+    columns = minimize(
+        lambda p: np.abs(p["depth"] - 7) + (p["act"] == "relu") + p["rate"] + p["width"],
+        MIXED,
+        budget=50,
+        batch=True,
+        seed=0,
+    )
+    assert columns.nfev == 50
+
+
+def test_feasible_beats_infeasible_and_less_violation_beats_more() -> None:
+    result = minimize(lambda x: (-1e9 * x[0], max(0.0, x[0] - 1)), [(0, 10)], budget=60, seed=2)
+    assert result.violation == 0
+    assert result.x[0] <= 1
+    never = minimize(lambda x: (0.0, 1.0 + x[0]), [(0, 10)], budget=60, seed=2, history="all")
+    assert not never.success
+    assert never.violation == 1.0 + never.history.x.min()
+    assert "no feasible point" in never.message
+    assert never.history.best[-1] == math.inf
+
+
+def test_the_target_ends_the_run() -> None:
+    result = minimize(sphere, BOUNDS, target=1.0, budget=5000, seed=0)
+    assert result.status is Stop.TARGET
+    assert result.fun <= 1.0
+    assert result.nfev < 5000
+
+
+def test_an_infeasible_point_does_not_reach_the_target() -> None:
+    result = minimize(lambda x: (-1.0, 1.0), BOUNDS, target=0.0, budget=50, seed=0)
+    assert result.status is Stop.BUDGET
+
+
+def test_patience_counts_evaluations_since_the_best() -> None:
+    result = minimize(lambda x: 1.0, BOUNDS, patience=40, seed=0, algorithm="random-search")
+    assert result.status is Stop.PATIENCE
+    assert 40 < result.nfev <= 60  # the first evaluation is the best one; a batch has 20
+
+
+def test_the_time_limit_ends_a_run_within_a_batch() -> None:
+    fun = Recorder(lambda x: 1.0)
+    result = minimize(fun, BOUNDS, max_time=1e-9, seed=0, algorithm="random-search")
+    assert result.status is Stop.TIME
+    assert result.nfev == len(fun.points) == 1
+
+
+def test_without_any_limit_there_is_a_default_budget() -> None:
+    assert minimize(spheres, BOUNDS, batch=True, seed=0).nfev == 1000
+    assert minimize(spheres, [(0, 1)] * 20, batch=True, seed=0).nfev == 2000
+
+
+def test_the_seed_is_drawn_and_given_when_it_is_not_set() -> None:
+    first = minimize(sphere, BOUNDS, budget=30)
+    assert first.seed != minimize(sphere, BOUNDS, budget=30).seed
+    assert minimize(sphere, BOUNDS, budget=30, seed=first.seed).fun == first.fun
+
+
+def state_of_numpy() -> bytes:
+    state: Any = np.random.get_state()  # noqa: NPY002 - the global one is what is tested
+    return bytes(state[1].tobytes())
+
+
+def test_no_global_generator_is_touched() -> None:
+    random.seed(1)
+    before = random.getstate(), state_of_numpy()
+    minimize(mixed, MIXED, budget=100)
+    assert random.getstate() == before[0]
+    assert state_of_numpy() == before[1]
+
+
+def test_x0_comes_first_and_across_batches() -> None:
+    wanted = [[0.5, 0.5, k / 10] for k in range(25)]
+    result = minimize(
+        sphere, BOUNDS, x0=wanted, budget=60, seed=0, history="all", algorithm="random-search"
+    )
+    assert np.allclose(result.history.x[:25], wanted, rtol=0, atol=1e-12)
+    named = minimize(
+        mixed, MIXED, x0=[{"rate": 0.01, "depth": 7, "width": 64, "act": "tanh"}], budget=30, seed=0
+    )
+    assert named.fun == pytest.approx(1.0)
+    assert minimize(sphere, BOUNDS, x0=[1, 1, 1], budget=5, seed=0).fun == 0
+
+
+@pytest.mark.parametrize(
+    ("x0", "message"),
+    [
+        ([[9.0, 0, 0]], "outside"),
+        ([[0.0, 0]], r"\(n, 3\)"),
+        ([{"x0": 1.0}], "missing name 'x1'"),
+        ("abc", "expected points"),
+    ],
+)
+def test_a_wrong_x0_is_an_error(x0: Any, message: str) -> None:
+    with pytest.raises(SettingError, match=message):
+        minimize(sphere, BOUNDS, x0=x0, budget=10)
+
+
+def test_a_finite_space_is_never_evaluated_twice_and_ends_when_it_is_exhausted() -> None:
+    space = Space([Integer(0, 3), Categorical(["a", "b", "c"])])
+    for algorithm in ALGORITHMS:
+        fun = Recorder(lambda x: float(x.sum()))
+        result = minimize(fun, space, algorithm=algorithm, budget=500, seed=0)
+        calls = [tuple(x) for x in fun.points]
+        assert len(calls) == len(set(calls)) == result.nfev
+        assert result.status in (Stop.EXHAUSTED, Stop.STALLED)
+        assert result.fun == 0.0
+        if result.status is Stop.EXHAUSTED:
+            assert result.nfev == 12
+
+
+def test_cache_hits_cost_no_budget() -> None:
+    space = Space([Integer(0, 30), Integer(0, 30)])
+    result = minimize(
+        lambda x: float(((x - 11) ** 2).sum()), space, algorithm="pso", budget=300, seed=0
+    )
+    assert result.nfev == 300
+    assert result.n_cached > 0
+
+
+def test_a_noisy_problem_is_not_cached() -> None:
+    problem = FunctionProblem(lambda x: 0.0, Space([Integer(0, 1)]), noisy=True)
+    assert minimize(problem, budget=50, seed=0).nfev == 50
+    with pytest.raises(SettingError, match="noisy"):
+        minimize(problem, budget=50, cache=True)
+
+
+@pytest.mark.parametrize("lookahead", [1, 3])
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_lookahead_keeps_budget_and_order(algorithm: str, lookahead: int) -> None:
+    first, second = (
+        minimize(mixed, MIXED, algorithm=algorithm, budget=150, seed=5, lookahead=lookahead,
+                 history="all")
+        for _ in range(2)
+    )  # fmt: skip
+    assert first.nfev == 150
+    assert np.array_equal(first.history.x, second.history.x)
+    tiny = Space([Integer(0, 3), Integer(0, 2)])
+    ended = minimize(lambda x: float(x.sum()), tiny, budget=500, seed=0, lookahead=lookahead,
+                     algorithm=algorithm)  # fmt: skip
+    assert ended.status in (Stop.EXHAUSTED, Stop.STALLED)
+
+
+def test_failures_count_against_the_budget_and_rank_last() -> None:
+    def fun(x: Array) -> float:
+        if x[0] < 0:
+            raise ZeroDivisionError("negative")
+        return float(x[0])
+
+    result = minimize(fun, [(-1, 1)], budget=100, seed=0, algorithm="random-search")
+    assert result.nfev == 100
+    assert 20 < result.n_failed < 80
+    assert result.fun >= 0
+    assert f"{result.n_failed} evaluations failed" in result.message
+
+
+def failing(x: Array) -> float:
+    raise KeyError("no such thing")
+
+
+def test_a_first_batch_that_fails_whole_stops_with_the_first_traceback() -> None:
+    with pytest.raises(AllFailedError, match=r"(?s)all 20 evaluations.*no such") as caught:
+        minimize(failing, BOUNDS, algorithm="random-search", budget=100)
+    assert "Traceback" in str(caught.value)
+    with pytest.raises(AllFailedError, match="NaN"):
+        minimize(lambda x: math.nan, BOUNDS, budget=100)
+    with pytest.raises(AllFailedError, match="1e300"):
+        minimize(lambda x: 1e301, BOUNDS, budget=100)
+
+
+@pytest.mark.parametrize(
+    ("fun", "message"),
+    [
+        (lambda x: x, r"array of shape \(3,\)"),
+        (lambda x: None, "return"),
+        (lambda x: "1", "expected a number"),
+        (lambda x: (1.0, -0.5), "max"),
+        (lambda x: (1.0, math.nan), "violations >= 0"),
+        (lambda x: (1.0, 2.0, 3.0), r"array of shape \(3,\)"),
+    ],
+)
+def test_an_objective_that_breaks_its_contract_is_an_error_at_once(fun: Any, message: str) -> None:
+    with pytest.raises(ObjectiveError, match=message):
+        minimize(fun, BOUNDS, budget=10)
+
+
+def test_a_batch_objective_of_the_wrong_shape_is_told_so() -> None:
+    with pytest.raises(ObjectiveError, match=r"shape \(20, 1\) for 20 points; expected \(20,\)"):
+        minimize(lambda x: x[:, :1], BOUNDS, batch=True, algorithm="random-search", budget=40)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"budget": 0}, "budget: expected at least 1, got 0"),
+        ({"budget": 2.5}, "budget: expected a whole number, got 2.5"),
+        ({"budget": True}, "whole number, got True"),
+        ({"patience": -1}, "patience: expected at least 1"),
+        ({"max_time": 0}, "max_time: expected seconds > 0"),
+        ({"target": math.nan}, "target: expected a number, got NaN"),
+        ({"seed": -1}, "seed: expected 0 <= seed"),
+        ({"seed": "x"}, "seed: expected a whole number"),
+        ({"batch_size": 0}, "batch_size: expected at least 1"),
+        ({"lookahead": -1}, "lookahead: expected at least 0"),
+        ({"history": "some"}, "history: expected 'batches' or 'all'"),
+        ({"algorithm": 7}, "expected the name or an instance of an algorithm"),
+    ],
+)
+def test_wrong_settings_are_named(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingError, match=message):
+        minimize(sphere, BOUNDS, **{"budget": 10, **settings})
+
+
+def test_an_unknown_algorithm_lists_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'pso'"):
+        minimize(sphere, BOUNDS, algorithm="psoo")
+
+
+@pytest.mark.parametrize(
+    ("fun", "space", "message"),
+    [
+        (sphere, None, "a function needs a space"),
+        (3, BOUNDS, "expected a function"),
+        (sphere, [], "at least one variable"),
+        (sphere, [(1, 0)], "low is greater than high"),
+        (sphere, 5, "expected a Space"),
+        (FunctionProblem(sphere, Space([Real(0, 1)])), BOUNDS, "has a space of its own"),
+    ],
+)
+def test_wrong_problems_are_named(fun: Any, space: Any, message: str) -> None:
+    with pytest.raises(SettingError, match=message):
+        minimize(fun, space, budget=10)
+
+
+def test_the_callback_follows_scipy_and_can_stop_the_run() -> None:
+    seen: list[Any] = []
+
+    def stop_soon(intermediate_result: Any) -> None:
+        seen.append(intermediate_result)
+        if len(seen) == 3:
+            raise StopIteration
+
+    result = minimize(sphere, BOUNDS, callback=stop_soon, budget=500, seed=0)
+    assert result.status is Stop.CALLBACK
+    assert result.nit == 3
+    assert result.success
+    assert [step.nfev for step in seen] == result.history.nfev
+    points: list[Array] = []
+    minimize(sphere, BOUNDS, callback=points.append, budget=50, seed=0)
+    assert points[0].shape == (3,)
+
+
+def test_the_history_never_gets_worse_and_counts_up() -> None:
+    history = minimize(sphere, BOUNDS, budget=300, seed=0).history
+    assert history.best == sorted(history.best, reverse=True)
+    assert history.nfev == sorted(set(history.nfev))
+    assert len(history.nfev) == len(history.median) == len(history.seconds) == len(history.report)
+    assert all(b <= m for b, m in zip(history.best, history.median, strict=True))
+
+
+def test_hyper_parameters_come_with_an_instance() -> None:
+    result = minimize(sphere, BOUNDS, algorithm=algorithms.RandomSearch(population=7), budget=21)
+    assert result.nit == 3
+
+
+def test_nothing_warns_in_a_plain_run() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for algorithm in ALGORITHMS:
+            minimize(mixed, MIXED, algorithm=algorithm, budget=300, seed=0)
+
+
+def test_a_canonical_point_is_what_is_evaluated_recorded_and_returned() -> None:
+    class Even(FunctionProblem):
+        def canonical(self, x: Array) -> Array:
+            return np.asarray(x - x % 2)
+
+    problem = Even(lambda x: float(x[0]) if x[0] % 2 == 0 else math.nan, Space([Integer(0, 9)]))
+    result = minimize(problem, budget=100, seed=0, history="all", algorithm="random-search")
+    assert set(result.history.x[:, 0]) == {0, 2, 4, 6, 8}
+    assert result.status is Stop.STALLED
+    assert result.nfev == 5

@@ -1,0 +1,219 @@
+"""The published sparrow search: its equations, and the bias it is known for."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.random import default_rng
+
+from swarmopt.algorithm import Candidates, Horizon
+from swarmopt.algorithms.ssa_classic import ClassicState, SSAClassic
+from swarmopt.errors import SettingError
+from swarmopt.space import Categorical, Domain, Integer, Real, Space
+from swarmopt.testing import bowl, drive
+from swarmopt.types import Matrix, Vector
+
+BOX = Space([Real(-3, 7), Real(-100, 100), Real(2, 5), Real(0, 1)]).domain
+MIXED = Space([Real(-3, 7), Integer(-5, 5), Categorical(list("abcd"))]).domain
+
+
+def flown(algorithm: SSAClassic, domain: Domain, horizon: Horizon) -> ClassicState:
+    """Return the state after some generations."""
+    state = algorithm.init(domain, horizon)
+    for g in range(3):
+        birds = algorithm.ask(state, default_rng(g))
+        state = algorithm.tell(state, birds, bowl(domain)(birds.unit))
+    return state
+
+
+def published_generation(
+    algorithm: SSAClassic, state: ClassicState, domain: Domain, seed: int
+) -> Matrix:
+    """Return (n, d) next positions by plain loops over the equations of the paper, in the box."""
+    n, d = state.unit.shape
+    pd, sd, st = algorithm.producers, algorithm.scouts, algorithm.safety
+    order = sorted(range(n), key=lambda i: state.key[i])
+    x = domain.low + state.unit[order] * (domain.high - domain.low)
+    f = state.key[order]
+    rng = default_rng(seed)
+    lead = max(1, int(pd * n))
+    r2 = float(rng.random())
+    q, alpha = rng.standard_normal((n, 1))[:, 0], 1 - rng.random((lead, 1))[:, 0]
+    followers = [i for i in range(1, n + 1) if lead < i <= n / 2]
+    toss = rng.random((len(followers), d)) - 0.5
+    y = np.empty((n, d))
+    for i in range(1, n + 1):
+        if i <= lead and r2 < st:
+            y[i - 1] = x[i - 1] * np.exp(-i / (alpha[i - 1] * state.generations))
+        elif i <= lead:
+            y[i - 1] = x[i - 1] + q[i - 1] * np.ones(d)
+        elif i > n / 2:
+            y[i - 1] = q[i - 1] * np.exp((x[-1] - x[i - 1]) / i**2)
+        else:
+            a = np.where(toss[followers.index(i)] < 0, -1.0, 1.0)[None, :]
+            a_plus = a.T @ np.linalg.inv(a @ a.T)  # the explicit pseudo-inverse, (d, 1)
+            step = (np.abs(x[i - 1] - x[0])[None, :] @ a_plus) @ np.ones((1, d))
+            y[i - 1] = x[0] + step[0]
+    aware = rng.permutation(n)[: max(1, int(sd * n))]
+    beta, k = rng.standard_normal((len(aware), d)), rng.uniform(-1, 1, len(aware))
+    for row, s in enumerate(aware):
+        if f[s] > f[0]:
+            y[s] = x[0] + beta[row] * np.abs(x[s] - x[0])
+        else:
+            y[s] = x[s] - k[row] * np.abs(x[s] - x[-1]) / ((f[s] - f[-1]) - 1e-50)
+    result = np.empty((n, d))
+    result[order] = np.clip(y, domain.low, domain.high)
+    return result
+
+
+@pytest.mark.parametrize("safety", [0.0, 1.0])
+@pytest.mark.parametrize("scouts", [0.1, 1.0])
+@pytest.mark.parametrize("n", [20, 15])
+def test_one_generation_follows_the_published_equations(
+    safety: float, scouts: float, n: int
+) -> None:
+    algorithm = SSAClassic(population=n, safety=safety, scouts=scouts)
+    state = flown(algorithm, BOX, Horizon(600))
+    for seed in range(5):
+        unit = algorithm.ask(state, default_rng(seed)).unit
+        expected = published_generation(algorithm, state, BOX, seed)
+        got = BOX.low + unit * (BOX.high - BOX.low)
+        np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-9)
+
+
+def test_the_pseudo_inverse_of_a_row_of_signs_is_its_transpose_over_d() -> None:
+    for d in (1, 2, 7):
+        a = np.where(default_rng(d).random((1, d)) < 0.5, -1.0, 1.0)
+        np.testing.assert_allclose(np.linalg.pinv(a), a.T / d, atol=1e-14)
+
+
+def sphere(domain: Domain, at: Vector) -> float:
+    """Return the best cost of a run on a sphere whose optimum lies at a point of the box."""
+    span = domain.high - domain.low
+
+    def key(unit: Matrix) -> Vector:
+        cost: Vector = ((domain.low + unit * span - at) ** 2).sum(axis=1)
+        return cost
+
+    runs = [
+        drive(SSAClassic(), domain, key, 10**4, seed, horizon=Horizon(4_000)) for seed in range(5)
+    ]
+    return float(np.median([run.best for run in runs]))
+
+
+def test_the_origin_is_found_exactly_where_the_optimum_lies_there() -> None:
+    domain = Space([Real(-100, 100)] * 10).domain
+    assert sphere(domain, np.zeros(10)) == 0.0
+
+
+def test_a_shifted_optimum_is_not() -> None:
+    domain = Space([Real(-100, 100)] * 10).domain
+    assert sphere(domain, default_rng(0).uniform(-80, 80, 10)) > 1e-3
+
+
+def test_much_of_the_flock_lands_on_the_main_diagonal() -> None:
+    domain = Space([Real(-100, 100)] * 10).domain
+    fun = bowl(domain, default_rng(0).random(10))
+    run = drive(SSAClassic(), domain, fun, 30, seed=1, horizon=Horizon(10_000))
+    unit = np.concatenate(run.told[1:])
+    on_diagonal = (np.ptp(unit, axis=1) < 1e-2).mean()
+    assert 0.3 < on_diagonal < 0.7
+
+
+def test_a_generation_costs_as_many_evaluations_as_there_are_birds() -> None:
+    algorithm = SSAClassic(population=30, scouts=0.9)
+    assert len(algorithm.ask(flown(algorithm, BOX, Horizon()), default_rng(0))) == 30
+
+
+def test_only_better_positions_are_kept() -> None:
+    algorithm = SSAClassic(population=4)
+    state = algorithm.init(BOX, Horizon())
+    first = algorithm.ask(state, default_rng(0))
+    state = algorithm.tell(state, first, np.array([1.0, 2.0, np.inf, 3.0]))
+    then = algorithm.ask(state, default_rng(1))
+    state = algorithm.tell(state, then, np.array([1.0, 1.5, np.inf, np.inf]))
+    np.testing.assert_array_equal(state.key, [1.0, 1.5, np.inf, 3.0])
+    np.testing.assert_array_equal(state.unit[[0, 2, 3]], first.unit[[0, 2, 3]])
+    np.testing.assert_array_equal(state.unit[1], then.unit[1])
+
+
+def test_the_best_bird_as_a_scout_moves_by_the_inverse_of_the_key_difference() -> None:
+    algorithm = SSAClassic(population=10, scouts=1.0)
+    state = flown(algorithm, BOX, Horizon())
+    best = int(np.argmin(state.key))
+    near, far = (replace(state, key=state.key * scale) for scale in (1e6, 1e8))
+    step = [algorithm.ask(s, default_rng(1)).unit[best] - state.unit[best] for s in (near, far)]
+    np.testing.assert_allclose(step[0], 100 * step[1], rtol=1e-4, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "keys", [[np.inf] * 4, [1.0, 2.0, np.inf, np.inf], [1.0] * 4, [-1e299, 1e299, 2e300, 1e300]]
+)
+def test_scouts_survive_keys_that_cannot_be_subtracted(keys: list[float]) -> None:
+    algorithm = SSAClassic(population=4, scouts=1.0)
+    state = algorithm.init(BOX, Horizon())
+    state = algorithm.tell(state, algorithm.ask(state, default_rng(0)), np.array(keys))
+    unit = algorithm.ask(state, default_rng(1)).unit
+    assert ((unit >= 0.0) & (unit <= 1.0)).all()
+
+
+def test_the_largest_box_overflows_to_a_wall_and_not_to_nan() -> None:
+    domain = Space([Real(-8e307, 8e307)] * 5).domain
+    drive(SSAClassic(), domain, bowl(domain), 30, seed=1)
+
+
+def test_discrete_moves_are_rounded_on_the_decoded_axis() -> None:
+    algorithm = SSAClassic()
+    unit = algorithm.ask(flown(algorithm, MIXED, Horizon()), default_rng(1)).unit
+    np.testing.assert_allclose(unit[:, 1:], MIXED.centre(unit)[:, 1:], atol=1e-15)
+
+
+def test_integers_contract_to_zero_as_real_numbers_do() -> None:
+    domain = Space([Integer(-50, 50)] * 10).domain
+    at_zero = np.full(10, 50.5 / 101)
+    run = drive(SSAClassic(), domain, bowl(domain, at_zero), 60, seed=2, horizon=Horizon(2_000))
+    assert run.best == 0.0
+
+
+@pytest.mark.parametrize(
+    ("budget", "n", "generations"),
+    [(100, 20, 5), (1_000, 50, 20), (10_000, 100, 100), (None, 100, 1_000), (7, 20, 1)],
+)
+def test_generations_follow_the_budget(budget: int | None, n: int, generations: int) -> None:
+    state = SSAClassic().init(BOX, Horizon(budget))
+    assert (len(state.key), state.generations) == (n, generations)
+
+
+def test_birds_never_told_of_take_part_once_they_are() -> None:
+    algorithm = SSAClassic(population=5)
+    state = algorithm.init(BOX, Horizon())
+    state = algorithm.tell(state, algorithm.ask(state, default_rng(0)).first(2), np.ones(2))
+    birds = algorithm.ask(state, default_rng(1))
+    state = algorithm.tell(state, birds, np.full(5, np.inf))
+    assert state.visited.all()
+    np.testing.assert_array_equal(state.unit[2:], birds.unit[2:])
+
+
+def test_the_population_is_never_below_the_batch() -> None:
+    assert len(SSAClassic(population=5).init(BOX, Horizon(batch=9)).key) == 9
+
+
+def test_one_bird_alone_leads_itself() -> None:
+    algorithm = SSAClassic(population=1)
+    state = algorithm.init(BOX, Horizon())
+    state = algorithm.tell(state, Candidates(np.full((1, 4), 0.5)), np.ones(1))
+    assert algorithm.ask(state, default_rng(1)).unit.shape == (1, 4)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: SSAClassic(population=0),
+        lambda: SSAClassic(producers=1.5),
+        lambda: SSAClassic(scouts=-0.1),
+        lambda: SSAClassic(safety=float("nan")),
+    ],
+)
+def test_settings_out_of_range_are_refused(make: type[SSAClassic]) -> None:
+    with pytest.raises(SettingError, match="ssa-classic: expected"):
+        make()
