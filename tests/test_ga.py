@@ -150,6 +150,31 @@ def test_mutation_moves_integers_by_their_spread() -> None:
     assert (children != 500).any()
 
 
+def test_mutation_of_a_wide_flock_takes_wide_steps() -> None:
+    domain = Space([Integer(0, 1000)]).domain
+    algorithm = GA(population=2, crossover=0.0, mutation=1.0)
+    state = algorithm.init(domain, Horizon())
+    parents = domain.centre(np.array([[0.4], [0.6]]))  # 100 levels of standard deviation
+    state = algorithm.tell(state, Candidates(parents), np.zeros(2))
+    children = [algorithm.ask(state, default_rng(s)).unit for s in range(500)]
+    away = np.abs(domain.level(np.concatenate(children)) - [400, 600]).min(axis=1)
+    assert 20.0 < away.mean() < 101.0
+
+
+def test_integers_cross_over_with_random_rounding() -> None:
+    domain = Space([Integer(0, 1000)]).domain
+    algorithm = GA(population=2, crossover=1.0, mutation=0.0)
+    state = algorithm.init(domain, Horizon())
+    parents = domain.centre(np.array([[0.5], [0.502]]))
+    state = algorithm.tell(state, Candidates(parents), np.zeros(2))
+    children = [algorithm.ask(state, default_rng(s)).unit for s in range(2_000)]
+    level = domain.level(np.concatenate(children))
+    low, high = domain.level(parents)[:, 0]
+    # The first parent wins three tournaments in four.
+    assert level.mean() == pytest.approx(0.75 * low + 0.25 * high, abs=0.1)
+    assert np.mean((level != low) & (level != high)) > 0.008  # 0.001 if rounded to the nearest
+
+
 def test_a_fixed_population_repeats_the_prefix_under_a_larger_budget() -> None:
     short, long = (
         drive(GA(population=20), MIXED, bowl(MIXED), 5, seed=1, horizon=Horizon(budget))

@@ -356,8 +356,8 @@ def test_of_all_discrete_choices_only_one_reaches_the_optimum(instance: int) -> 
     x = np.empty((len(choices), 6))
     x[:, [0, 3, 4, 5]] = choices
     kind = x[:, 0].astype(int)
-    log_rate = problem.log_rate[kind] - 0.15 * (x[:, 4] - problem.width)
-    x[:, 1] = np.clip(10**log_rate, 1e-5, 1)  # the best rate and momentum for these choices
+    rate = problem.rate[kind] * 10 ** (-0.15 * (x[:, 4] - problem.width))
+    x[:, 1] = np.clip(rate, 1e-5, 1)  # the best rate and momentum for these choices
     x[:, 2] = problem.momentum[kind]
     problem.space.encode(x)
     cost = evaluate(problem, x).cost
@@ -377,7 +377,7 @@ def test_the_best_learning_rate_depends_on_the_optimizer_and_the_width() -> None
         return float(rates[np.argmin(evaluate(problem, x).cost)])
 
     assert len({best_rate(kind, problem.width) for kind in range(4)}) == 4
-    kind = int(np.argmax(problem.log_rate))
+    kind = int(np.argmax(problem.rate))
     assert best_rate(kind, problem.width - 1) > best_rate(kind, problem.width)
 
 

@@ -14,6 +14,7 @@ from swarmopt.testing import bowl, drive
 from swarmopt.types import Matrix, Vector
 
 BOX = Space([Real(-3, 7), Real(-100, 100), Real(2, 5), Real(0, 1)]).domain
+HALF_INTEGER = Space([Real(-3, 7), Integer(-20, 30), Real(0, 1), Integer(3, 40)]).domain
 MIXED = Space([Real(-3, 7), Integer(-5, 5), Categorical(list("abcd"))]).domain
 
 
@@ -33,7 +34,7 @@ def published_generation(
     n, d = state.unit.shape
     pd, sd, st = algorithm.producers, algorithm.scouts, algorithm.safety
     order = sorted(range(n), key=lambda i: state.key[i])
-    x = domain.low + state.unit[order] * (domain.high - domain.low)
+    x = boxed(domain, state.unit[order])
     f = state.key[order]
     rng = default_rng(seed)
     lead = max(1, int(pd * n))
@@ -62,23 +63,30 @@ def published_generation(
         else:
             y[s] = x[s] - k[row] * np.abs(x[s] - x[-1]) / ((f[s] - f[-1]) - 1e-50)
     result = np.empty((n, d))
-    result[order] = np.clip(y, domain.low, domain.high)
+    y = np.clip(y, domain.low, domain.high)
+    result[order] = np.where(domain.discrete, np.round(y), y)
     return result
+
+
+def boxed(domain: Domain, unit: Matrix) -> Matrix:
+    """Return positions in the box's own units."""
+    real = domain.low + unit * (domain.high - domain.low)
+    return np.where(domain.discrete, domain.low + domain.level(unit), real)
 
 
 @pytest.mark.parametrize("safety", [0.0, 1.0])
 @pytest.mark.parametrize("scouts", [0.1, 1.0])
+@pytest.mark.parametrize("domain", [BOX, HALF_INTEGER], ids=["real", "half integer"])
 @pytest.mark.parametrize("n", [20, 15])
 def test_one_generation_follows_the_published_equations(
-    safety: float, scouts: float, n: int
+    safety: float, scouts: float, domain: Domain, n: int
 ) -> None:
     algorithm = SSAClassic(population=n, safety=safety, scouts=scouts)
-    state = flown(algorithm, BOX, Horizon(600))
+    state = flown(algorithm, domain, Horizon(600))
     for seed in range(5):
         unit = algorithm.ask(state, default_rng(seed)).unit
-        expected = published_generation(algorithm, state, BOX, seed)
-        got = BOX.low + unit * (BOX.high - BOX.low)
-        np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-9)
+        expected = published_generation(algorithm, state, domain, seed)
+        np.testing.assert_allclose(boxed(domain, unit), expected, rtol=1e-9, atol=1e-9)
 
 
 def test_the_pseudo_inverse_of_a_row_of_signs_is_its_transpose_over_d() -> None:
@@ -158,8 +166,17 @@ def test_scouts_survive_keys_that_cannot_be_subtracted(keys: list[float]) -> Non
 
 
 def test_the_largest_box_overflows_to_a_wall_and_not_to_nan() -> None:
-    domain = Space([Real(-8e307, 8e307)] * 5).domain
+    domain = Space([Real(-8e307, 8e307)] * 64).domain
     drive(SSAClassic(), domain, bowl(domain), 30, seed=1)
+
+
+def test_scouts_of_a_flock_that_failed_altogether_leap_to_either_wall() -> None:
+    algorithm = SSAClassic(population=40, scouts=1.0)
+    state = algorithm.init(BOX, Horizon())
+    state = algorithm.tell(state, algorithm.ask(state, default_rng(0)), np.full(40, np.inf))
+    unit = algorithm.ask(state, default_rng(1)).unit
+    assert 0.2 < (unit == 0.0).mean() < 0.8
+    assert 0.2 < (unit == 1.0).mean() < 0.8
 
 
 def test_discrete_moves_are_rounded_on_the_decoded_axis() -> None:

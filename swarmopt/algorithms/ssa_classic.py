@@ -29,7 +29,6 @@ from swarmopt.types import Integers, Mask, Matrix, Vector
 
 EPSILON = 1e-50  # against division by zero, equation (5)
 LARGEST_KEY = 1e300  # infeasible and failed birds are all this bad where keys are calculated with
-LARGEST_EXPONENT = 700.0  # exp of more overflows
 GENERATIONS = 1_000  # M where the budget is unbounded
 
 
@@ -99,7 +98,7 @@ class SSAClassic:
             return Candidates(rng.random((n, d)))
         order = np.argsort(state.key, kind="stable")
         x = _boxed(state.domain, state.unit[order])
-        with np.errstate(over="ignore", invalid="ignore"):  # boxes near the largest float
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows ends at a wall
             moved = self._first_move(x, state.generations, rng)
             if self.scouts > 0.0:
                 aware = rng.permutation(n)[: _birds(self.scouts, n)]
@@ -135,8 +134,7 @@ class SSAClassic:
         else:
             moved[:lead] = x[:lead] + q[:lead]
         # (4): Q exp((x_worst - x) / i^2) where i > n/2
-        exponent = (x[-1] - x[hungry:]) / i[hungry:] ** 2
-        moved[hungry:] = q[hungry:] * np.exp(np.minimum(exponent, LARGEST_EXPONENT))
+        moved[hungry:] = q[hungry:] * np.exp((x[-1] - x[hungry:]) / i[hungry:] ** 2)
         # (4): x_P + |x - x_P| A+ L otherwise; A+ = A^T (A A^T)^-1 = A^T / d, as A A^T = d
         toss = rng.random((hungry - lead, d)) - 0.5  # the signs of A
         gap = np.copysign(x[lead:hungry] - x[0], toss)
@@ -161,7 +159,8 @@ def _fled(x: Matrix, key: Vector, aware: Integers, rng: Generator) -> Matrix:
     # taken as positive it cannot cancel eps.
     difference = min(key[-1], LARGEST_KEY) - min(key[0], LARGEST_KEY)
     away = here + k * np.abs(here - x[-1]) / (difference + EPSILON)
-    return np.where((key[aware] > key[0])[:, None], toward, away)
+    fled: Matrix = np.where((key[aware] > key[0])[:, None], toward, away)
+    return fled
 
 
 def _birds(share: float, n: int) -> int:

@@ -81,10 +81,10 @@ class Tuning(Problem):
     optimizer: one of sgd, nesterov, adam, lion; learning_rate: [1e-5, 1], log scale; momentum:
     [0, 0.99]; depth: {1, ..., 12}; width: one of 16, 32, ..., 1024; warmup: false or true.
 
-    With a, m, w, o the optimizer's own log10 of the rate, momentum, warmup and handicap, and
-    k the index of the width:
+    With r, m, w, o the optimizer's own best rate, momentum and warmup and its handicap, and k the
+    index of the width:
 
-    cost = o + s (log10(learning_rate) - a + 0.15 (k - k*))^2 + 4 (momentum - m)^2
+    cost = o + s (log10(learning_rate / r) + 0.15 (k - k*))^2 + 4 (momentum - m)^2
          + 0.05 (depth - depth*)^2 + 0.02 (depth - depth* + k - k*)^2 + 0.2 [warmup != w]
 
     Every term is 0 at the minimizer and only there. The best optimizer has handicap o = 0 but the
@@ -122,7 +122,7 @@ class Tuning(Problem):
         self.handicap: Vector = rng.uniform(0.2, 0.6, 4)  # of each optimizer
         self.handicap[best] = 0.0
         self.steepness: Vector = np.where(np.arange(4) == best, 4.0, 1.0)
-        self.log_rate: Vector = rng.permutation(np.array([-4.2, -3.1, -1.9, -0.8]))
+        self.rate: Vector = rng.permutation(10.0 ** np.array([-4.2, -3.1, -1.9, -0.8]))
         self.momentum: Vector = rng.permutation(np.array([0.15, 0.37, 0.68, 0.88]))
         self.warmup: Vector = rng.integers(0, 2, 4).astype(float)
         self.depth = int(rng.integers(3, 11))
@@ -130,22 +130,20 @@ class Tuning(Problem):
         self.minimizer: Vector = np.array(
             [
                 best,
-                10.0 ** self.log_rate[best],
+                self.rate[best],
                 self.momentum[best],
                 self.depth,
                 self.width,
                 self.warmup[best],
             ]
         )
-        # What float64 makes of 10**a and log10, so that the optimum costs exactly 0.
-        self.log_rate[best] = np.log10(self.minimizer[1])
 
     def evaluate(self, x: Matrix, seeds: Seeds, bound: float) -> Evaluation:  # noqa: ARG002 - exact and cheap
         """Return the cost of recipes; x: (n, 6)."""
         kind = x[:, 0].astype(np.int64)
         deeper = x[:, 3] - self.depth
         wider = x[:, 4] - self.width
-        off_rate = np.log10(x[:, 1]) - self.log_rate[kind] + 0.15 * wider
+        off_rate = np.log10(x[:, 1] / self.rate[kind]) + 0.15 * wider
         cost = (
             self.handicap[kind]
             + self.steepness[kind] * off_rate**2

@@ -103,7 +103,8 @@ class Twice(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.stem(x)
         x = functional.relu(self.step(functional.relu(self.step(x))))
-        return functional.relu(self.borrows(x)) * self.lends(x)
+        out: Tensor = functional.relu(self.borrows(x)) * self.lends(x)
+        return out
 
 
 def shuffle(x: Tensor) -> Tensor:
@@ -352,7 +353,34 @@ def test_a_wrong_rule_is_caught_by_verification(monkeypatch: pytest.MonkeyPatch)
     strict = ChannelGraph.trace(Head(body, 5), (images(),))
     assert loose.names == ("body.0.0", "body.2.0")
     assert strict.names == ("body.2.0",)
-    assert "differs by" in strict.frozen[0].reason
+    assert strict.frozen[0].reason.startswith("the output differs by")
+
+
+def test_groups_that_only_fail_together_are_found() -> None:
+    class Dislikes(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second, self.fc = conv(3, 6), conv(6, 5), nn.Linear(5, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.first(x)
+            y = self.second(x)
+            if x.shape[1] < 6 and y.shape[1] < 5:
+                y = y.neg()
+            out: Tensor = self.fc(y.mean((2, 3)))
+            return out
+
+    graph = ChannelGraph.trace(Dislikes(), (images(),))
+    assert graph.names == ("first.0",)
+    assert graph.frozen[0].reason.startswith("together with other groups the output differs")
+
+
+def test_channels_behind_a_layer_over_the_pixels_are_not_taken_apart() -> None:
+    tokens = nn.Sequential(conv(3, 6), nn.Flatten(2), nn.Linear(64, 10), nn.ReLU())
+    model = nn.Sequential(tokens, nn.Linear(10, 4), nn.Flatten(), nn.Linear(24, 3))
+    graph = ChannelGraph.trace(model, (images(),), verify=False)
+    assert [(g.name, g.width) for g in graph.groups] == [("0.2", 10), ("1", 4)]
+    assert graph.frozen[0].reason == "it can only be cut as a whole"
 
 
 def test_a_branch_that_is_silent_before_training_is_verified_all_the_same(
