@@ -144,7 +144,7 @@ class Plugins:
         try:
             found = plugin()
             hooks = _checked_hooks(found)
-        except Exception as error:  # noqa: BLE001 - one broken plugin must not stop the rest
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - one broken plugin must not stop the rest
             self.skipped[name] = _reason(error)
             return
         if self.manager.is_registered(found):
@@ -153,7 +153,7 @@ class Plugins:
         try:
             self.manager.register(found, name)
             brought = self._registrations(name, found)
-        except Exception as error:  # noqa: BLE001 - as above
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - as above
             if self.manager.is_registered(found):  # pluggy may stop halfway
                 self.manager.unregister(found)
             self.skipped[name] = _reason(error)
@@ -196,15 +196,19 @@ class Plugins:
         """
         entry = self.entries[kind].get(name)
         if entry is None:
-            hint = ""
-            if kind == "problem":
-                package = PACKAGES.get(name)
-                if package:
-                    hint = f"({name!r} comes with another package: pip install {package})"
-                else:
-                    hint = "(or name your own: package.module:attribute)"
-            raise UnknownNameError(kind, name, self.entries[kind], hint)
+            raise UnknownNameError(kind, name, self.entries[kind], self._hint(kind, name))
         return entry.load()
+
+    def _hint(self, kind: str, name: str) -> str:
+        """Return where an unknown name may come from."""
+        if self.skipped:
+            skipped = "; ".join(f"{plugin}: {reason}" for plugin, reason in self.skipped.items())
+            return f"(skipped plugins: {skipped})"
+        if kind == "problem" and name in PACKAGES:
+            return f"({name!r} comes with another package: pip install {PACKAGES[name]})"
+        if kind in ("problem", "algorithm"):
+            return "(or name your own: package.module:attribute)"
+        return ""
 
     @property
     def packages(self) -> list[str]:
@@ -248,7 +252,7 @@ def _checked_hooks(plugin: Any) -> list[str]:
     return hooks
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     return str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
 
 

@@ -88,7 +88,7 @@ def convert(value: Any, kind: Any, where: str) -> Any:
     Raises:
         SettingError: another type, or NaN.
     """
-    if isinstance(value, float) and math.isnan(value):
+    if _holds_nan(value):
         raise SettingError(f"{where}: expected a number, got NaN")
     try:
         return msgspec.convert(value, kind, strict=True)
@@ -123,6 +123,12 @@ def import_object(name: str) -> Any:
             raise UnknownNameError(f"attribute of {module_name}", attribute, known)
         found = getattr(found, part)
     return found
+
+
+def _holds_nan(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return any(map(_holds_nan, value))
+    return isinstance(value, float) and math.isnan(value)
 
 
 def _name(factory: Callable[..., Any]) -> str:

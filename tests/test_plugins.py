@@ -336,3 +336,11 @@ def test_listing_imports_no_target_and_no_torch() -> None:
         [sys.executable, "-c", dedent(code)], capture_output=True, text=True, check=False
     )
     assert (run.returncode, run.stdout.strip(), run.stderr) == (0, "", "")
+
+
+def test_a_skipped_plugin_is_named_where_a_name_is_unknown() -> None:
+    registry = load([])
+    registry.add("exits", lambda: sys.exit("no licence"))
+    assert registry.skipped == {"exits": "SystemExit: no licence"}
+    with pytest.raises(UnknownNameError, match="skipped plugins: exits: SystemExit: no licence"):
+        registry.get("problem", "channel-prune")

@@ -1,6 +1,7 @@
 """Settings from outside, checked against a signature."""
 
 import inspect
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -208,3 +209,8 @@ def test_a_module_that_raises_is_named_with_its_reason(here: Path) -> None:
 def test_an_unknown_attribute_comes_with_the_nearest(name: str, message: str) -> None:
     with pytest.raises(UnknownNameError, match=message):
         import_object(name)
+
+
+def test_nan_inside_a_list_is_refused() -> None:
+    with pytest.raises(SettingError, match="NaN"):
+        convert([1.0, math.nan], list[float], "rates")

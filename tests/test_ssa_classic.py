@@ -55,7 +55,7 @@ def published_generation(
             a_plus = a.T @ np.linalg.inv(a @ a.T)  # the explicit pseudo-inverse, (d, 1)
             step = (np.abs(x[i - 1] - x[0])[None, :] @ a_plus) @ np.ones((1, d))
             y[i - 1] = x[0] + step[0]
-    aware = rng.permutation(n)[: max(1, int(sd * n))]
+    aware = rng.permutation(n)[: max(1, int(sd * n)) if sd else 0]
     beta, k = rng.standard_normal((len(aware), d)), rng.uniform(-1, 1, len(aware))
     for row, s in enumerate(aware):
         if f[s] > f[0]:
@@ -75,7 +75,7 @@ def boxed(domain: Domain, unit: Matrix) -> Matrix:
 
 
 @pytest.mark.parametrize("safety", [0.0, 1.0])
-@pytest.mark.parametrize("scouts", [0.1, 1.0])
+@pytest.mark.parametrize("scouts", [0.0, 0.1, 1.0])
 @pytest.mark.parametrize("domain", [BOX, HALF_INTEGER], ids=["real", "half integer"])
 @pytest.mark.parametrize("n", [20, 15])
 def test_one_generation_follows_the_published_equations(
