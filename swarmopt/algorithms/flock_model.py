@@ -5,8 +5,9 @@ cited by its numbers). The diagonal model, for many variables: Ros and Hansen, "
 modification in CMA-ES achieving linear time and space complexity", 2008. Candidates from elsewhere:
 Hansen, "Injecting external solutions into CMA-ES", arXiv 1110.4181, 2011.
 
-Deviations: steps may be clipped although they come from the model (with lookahead the model has
-moved on since), the mean stays inside the unit cube and the step size below `MAX_SIGMA`.
+Deviations: steps are clipped wherever they come from (a candidate may have been moved, or the model
+have moved on since), foreign ones get no negative weight, the mean stays inside the unit cube and
+the step size below `MAX_SIGMA`.
 """
 
 import math
@@ -82,7 +83,7 @@ class FlockModel:
     def deviation(self) -> Vector:
         """The standard deviation of each variable, (k,)."""
         variance = self.covariance if self.basis is None else self.covariance.diagonal()
-        return self.sigma * np.sqrt(variance)
+        return self.sigma * np.sqrt(np.maximum(variance, 0.0))
 
 
 def rates(k: int, n: int, *, diagonal: bool = False, negative: float = 1.0) -> Rates:
@@ -165,32 +166,33 @@ def update(model: FlockModel, ranked: Matrix, foreign: Mask) -> FlockModel:
     Args:
         model: as sampled from, or some generations later.
         ranked: (n, k) candidates, best first, n at most the number the rates were made for.
-        foreign: (n,) which did not come from the model: their Mahalanobis length is clipped.
+        foreign: (n,) which did not come from the model: their direction is not shunned.
     """
     r = model.rates
     k = len(model.mean)
-    weights = r.weights[: len(ranked)]
     steps = (ranked - model.mean) / model.sigma
     white = whitened(model, steps)
-    square = np.einsum("ij,ij->i", white, white)
+    square = (white * white).sum(axis=1)
     longest = math.sqrt(k) + 2 * k / (k + 2)  # Hansen 2011, section 3
-    too_long = foreign & (square > longest**2)
+    too_long = square > longest**2
     if too_long.any():
         shrink = np.where(too_long, longest / np.sqrt(np.maximum(square, TINY)), 1.0)
         steps *= shrink[:, None]
         white *= shrink[:, None]
-        square *= shrink**2
+    weights = _rank_mu_weights(r, foreign | too_long)
+    kept = 1 - r.c_1 - r.c_mu * float(weights.sum())
+    own = np.where(weights < 0.0, weights * k / np.maximum(square, TINY), weights)  # eq. 46
 
-    parents = weights[: r.mu]
+    parents = r.weights[: min(r.mu, len(ranked))]
     step = parents @ steps[: r.mu]  # eq. 41
     mean = np.minimum(np.maximum(model.mean + model.sigma * step, 0.0), 1.0)  # eq. 42
     white_step = parents @ white[: r.mu]
     if model.basis is not None:
         white_step = model.basis @ white_step  # C^(-1/2) <y>
     mass = math.sqrt(r.mu_eff)
-    longest_mean = math.sqrt(2 * k) + 2 * k / (k + 2)  # Hansen 2011: the mean's shift, alike
-    damp = min(1.0, longest_mean / max(math.sqrt(white_step @ white_step) * mass, TINY))
-    pull = math.sqrt(r.c_sigma * (2 - r.c_sigma)) * mass * damp
+    longest = math.sqrt(2 * k) + 2 * k / (k + 2)  # Hansen 2011: the mean's shift, alike
+    damp = mass * min(1.0, longest / max(math.sqrt(white_step @ white_step) * mass, TINY))
+    pull = math.sqrt(r.c_sigma * (2 - r.c_sigma)) * damp
     sigma_path = (1 - r.c_sigma) * model.sigma_path + pull * white_step  # eq. 43
     length = math.sqrt(sigma_path @ sigma_path)
     change = min(1.0, r.c_sigma / r.d_sigma * (length / r.chi - 1))
@@ -199,24 +201,29 @@ def update(model: FlockModel, ranked: Matrix, foreign: Mask) -> FlockModel:
     generation = model.generation + 1
     settled = math.sqrt(1 - (1 - r.c_sigma) ** (2 * generation))
     stalled = length / settled >= (1.4 + 2 / (k + 1)) * r.chi  # h_sigma = 0
-    pull = 0.0 if stalled else math.sqrt(r.c_c * (2 - r.c_c)) * mass * damp
+    pull = 0.0 if stalled else math.sqrt(r.c_c * (2 - r.c_c)) * damp
     path = (1 - r.c_c) * model.path + pull * step  # eq. 45
-    shunned = (weights < 0) & ~(foreign | (square > longest**2))
-    weights = np.where(shunned, weights, np.maximum(weights, 0.0))
-    own = np.where(shunned, weights * k / np.maximum(square, TINY), weights)  # eq. 46
-    kept = 1 - r.c_1 - r.c_mu * float(weights.sum())
     if stalled:
         kept += r.c_1 * r.c_c * (2 - r.c_c)
-    new = replace(
-        model,
-        mean=mean,
-        sigma=sigma,
-        sigma_path=sigma_path,
-        path=path,
-        generation=generation,
-        covariance=_adapted(model, kept, path, own, steps),
+    covariance = _adapted(model, kept, path, own, steps)
+    new = FlockModel(
+        r, mean, sigma, covariance, model.basis, model.axes, sigma_path, path, generation
     )
     return decomposed(new) if generation % r.gap == 0 else new
+
+
+def _rank_mu_weights(r: Rates, spared: Mask) -> Vector:
+    """Return (n,) weights of the steps in the rank-mu update, best first.
+
+    Only steps that the model would draw get a negative weight, the worst the most negative one: a
+    foreign step says nothing about the model's own axes, and shunning it ruins the covariance.
+    """
+    n = len(spared)
+    weights = np.zeros(n)
+    weights[: r.mu] = r.weights[: min(r.mu, n)]
+    shunned = r.mu + np.flatnonzero(~spared[r.mu :])
+    weights[shunned] = r.weights[len(r.weights) - len(shunned) :]
+    return weights
 
 
 def _adapted(
@@ -225,20 +232,26 @@ def _adapted(
     """Return the covariance after the rank-one and the rank-mu update (eq. 47)."""
     r = model.rates
     if model.basis is None:
-        return kept * model.covariance + r.c_1 * path**2 + r.c_mu * (own @ steps**2)
-    scaled = steps.T * (r.c_mu * own)
-    return kept * model.covariance + (r.c_1 * path)[:, None] * path + scaled @ steps
+        return kept * model.covariance + r.c_1 * path**2 + (r.c_mu * own) @ steps**2
+    rows = np.concatenate([steps, path[None, :]])
+    scale = np.append(r.c_mu * own, r.c_1)
+    adapted: Matrix = kept * model.covariance + (rows.T * scale) @ rows
+    return adapted
 
 
 def decomposed(model: FlockModel) -> FlockModel:
-    """Return the model with its principal axes brought up to date."""
+    """Return the model with its principal axes brought up to date, and well conditioned."""
     if model.basis is None:
         variance = _conditioned(model.covariance)
         return replace(model, covariance=variance, axes=np.sqrt(variance))
     eigenvalues, basis = np.linalg.eigh(model.covariance)
-    return replace(model, basis=basis, axes=np.sqrt(_conditioned(eigenvalues)))
+    fixed = _conditioned(eigenvalues)
+    covariance = model.covariance
+    if fixed[0] > eigenvalues[0]:
+        covariance = (basis * fixed) @ basis.T
+    return replace(model, covariance=covariance, basis=basis, axes=np.sqrt(fixed))
 
 
 def _conditioned(variance: Vector) -> Vector:
     """Return the variances, none below the largest over `MAX_CONDITION`."""
-    return np.maximum(variance, variance.max() / MAX_CONDITION)
+    return np.maximum(variance, max(variance.max(), TINY) / MAX_CONDITION)

@@ -49,7 +49,7 @@ class RandomSearch:
 
     def init(self, domain: Domain, horizon: Horizon) -> RandomState:
         """Return a state that has seen nothing."""
-        population = self.population or max(20, horizon.batch)
+        population = max(self.population or 20, horizon.batch)
         return RandomState(domain, population, np.empty(0, np.int64))
 
     def ask(self, state: RandomState, rng: Generator) -> Candidates:

@@ -2,14 +2,13 @@
 
 It is an adapted Gaussian model (producers), difference moves (scroungers) and discrete coordinate
 search (scouts) under the role structure of the sparrow search. It is not the published algorithm
-(Xue and Shen 2020), which is `ssa-classic` and is drawn to the origin; this one uses only
-differences, the flock's mean and uniform draws, and works on integers and categories as they are.
+(Xue and Shen 2020, doi 10.1080/21642583.2019.1708830), which is `ssa-classic` and is drawn to the
+origin: this one uses only differences, the flock's mean and uniform draws.
 
-A small flock starts at the box's centre (a declared prior) and in a Latin hypercube. Each batch
-shares its candidates among the roles by their credit: how often a role's candidates entered the
-elite of the flock. This replaces the coin R2 < ST of the source. The alarm rings when the flock
-has collapsed, or its cost is flat or stagnates: then all fly off to a new place, twice as many,
-and the best is kept outside.
+A small flock starts at the box's centre (a declared prior) and in a Latin hypercube. Every batch
+is shared among the roles by credit: how often a role's candidates enter the flock's elite. This
+replaces the source's coin R2 < ST. The alarm is a flock that has collapsed, or whose cost is flat
+or stagnates: all fly off to a new place, twice as many, and the best is kept outside.
 """
 
 from dataclasses import dataclass, replace
@@ -19,26 +18,23 @@ import numpy as np
 from numpy.random import Generator
 
 from swarmopt.algorithm import Candidates, Horizon
-from swarmopt.algorithms import flock_model as gaussian
-from swarmopt.algorithms import moves
-from swarmopt.algorithms import ssa_roles as roles
+from swarmopt.algorithms import flock_model, moves, ssa_roles
 from swarmopt.algorithms.flock_model import FlockModel
-from swarmopt.algorithms.ssa_roles import (
-    PRODUCER,
-    SCOUT,
-    SCROUNGER,
-    SETTLER,
+from swarmopt.algorithms.ssa_flock import (
+    NEAREST,
     Columns,
     Flock,
     SuccessMemory,
+    Watch,
+    nearest,
 )
+from swarmopt.errors import SettingError, UnknownNameError
 from swarmopt.space import Domain
-from swarmopt.types import Integers, Matrix, Vector
+from swarmopt.types import Integers, Mask, Matrix, Vector
 
-NEAREST = -1  # as a slot: the candidate competes with the nearest bird
-STRETCHES = 8
-COLLAPSED = 1e-11
 ROLES = ("producers", "scroungers", "scouts")
+PRODUCER, SCROUNGER, SCOUT, SETTLER = range(4)  # settlers are the first birds of a flock
+COLLAPSED = 1e-11  # standard deviation of a real variable, in units of the cube
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +46,7 @@ class Birds(Candidates):
         slot: (n,) index of the bird it competes with, or NEAREST.
         weight: (n,) F of a scrounger, else 0.
         crossover: (n,) CR of a scrounger, else 0.
-        epoch: how many restarts preceded.
+        epoch: how many restarts came before.
     """
 
     role: Integers
@@ -61,27 +57,29 @@ class Birds(Candidates):
 
 
 @dataclass(frozen=True, eq=False)
-class Watch:
-    """What the alarm remembers of an epoch.
+class SSAState:
+    """What the search knows.
 
     Attributes:
-        batches: how many were told.
-        last: best key of the last batch.
-        equal: for how many batches in a row that has not changed.
-        stretches: (8,) best key in each of the last stretches, the newest last.
+        columns: which columns each mechanism works on.
+        batch: candidates wanted at once, at least.
+        n: candidates per batch in this epoch.
+        n_memory: birds that settle in this epoch.
+        epoch: how many restarts came before.
+        flock: the birds; None before the first have settled.
+        model: over the k numeric columns; None where there are none.
+        probability: (c, K) of the levels of the nominal columns.
+        success: settings with which scroungers succeeded.
+        credit: (3,) smoothed rate at which each role's candidates enter the elite.
+        share: (3,) of a batch that each role gets; sums to 1.
+        watch: what the alarm knows.
+        best: (d,) the best position of all epochs; None before the first.
+        best_key: its key.
     """
 
-    batches: int
-    last: float
-    equal: int
-    stretches: Vector
-
-
-@dataclass(frozen=True, eq=False)
-class SSAState:
     columns: Columns
+    batch: int
     n: int
-    n_settlers: int
     n_memory: int
     epoch: int
     flock: Flock | None
@@ -97,22 +95,36 @@ class SSAState:
 
 @dataclass(frozen=True)
 class SSA:
-    population: int | None = None
-    memory: int | None = None
+    """Sparrow search by an adapted Gaussian model, difference moves and discrete search.
+
+    Attributes:
+        population: candidates per batch before the first restart; the horizon's batch where that
+            is more.
+        memory: birds of the flock before the first restart.
+        elite: share of the flock that counts as producers.
+        shares: of a batch that producers, scroungers and scouts get at the start.
+        floor: share that each role keeps whatever its credit.
+        smoothing: of the credit, per batch.
+        roles: which roles there are; for ablations.
+        sigma: first standard deviation of the model, in units of the cube.
+        growth: factor on population and memory at each restart.
+        max_growth: of the product of these factors.
+        negative: share of the negative weights of the model's update, in [0, 1].
+        diagonal_from: numeric variables from which on only variances are learnt.
+    """
+
+    population: int = 7
+    memory: int = 6
     elite: float = 0.2
-    floor: float = 0.04
     shares: tuple[float, float, float] = (0.7, 0.15, 0.15)
+    floor: float = 0.04
     smoothing: float = 0.9
     roles: tuple[str, ...] = ROLES
     sigma: float = 0.3
     growth: float = 2.0
-    largest: float = 16.0
+    max_growth: float = 16.0
+    negative: float = 1.0
     diagonal_from: int = 100
-    negative: float = 0.0
-    grow_memory: bool = True
-    clip_all: bool = False
-    mean_uniform: bool = False
-    prob_floor: float = 0.2
 
     name: ClassVar[str] = "ssa"
     label: ClassVar[str] = "ssa (adapted; the published algorithm is ssa-classic)"
@@ -120,249 +132,265 @@ class SSA:
     order_only: ClassVar[bool] = True
     unbiased: ClassVar[bool] = True
 
+    def __post_init__(self) -> None:
+        for role in self.roles:
+            if role not in ROLES:
+                raise UnknownNameError("role", role, ROLES)
+        for expected, holds in {
+            "population >= 2": self.population >= 2,
+            "memory >= 2": self.memory >= 2,
+            "0 < elite <= 1": 0 < self.elite <= 1,
+            "three positive shares": len(self.shares) == 3 and min(self.shares) > 0,
+            "0 <= floor < 1/3": 0 <= self.floor < 1 / 3,
+            "0 <= smoothing < 1": 0 <= self.smoothing < 1,
+            "at least one role": bool(self.roles),
+            "0 < sigma <= 1": 0 < self.sigma <= 1,
+            "growth >= 1": self.growth >= 1,
+            "max_growth >= 1": self.max_growth >= 1,
+            "0 <= negative <= 1": 0 <= self.negative <= 1,
+            "diagonal_from >= 1": self.diagonal_from >= 1,
+        }.items():
+            if not holds:
+                raise SettingError(f"ssa: expected {expected}, got {self}")
+
     def init(self, domain: Domain, horizon: Horizon) -> SSAState:
-        columns = Columns(domain)
-        n = self.population or max(7, horizon.batch)
-        m = self.memory or 6
-        return self._settled(
-            SSAState(
-                columns=columns,
-                n=n,
-                n_settlers=max(m, horizon.batch),
-                n_memory=m,
-                epoch=0,
-                flock=None,
-                model=None,
-                probability=columns.uniform(),
-                success=SuccessMemory(np.full(5, 0.5), np.full(5, 0.7), 0),
-                credit=np.zeros(3),
-                share=self._first_share(),
-                watch=Watch(0, np.inf, 0, np.full(STRETCHES, np.inf)),
-                best=None,
-                best_key=np.inf,
-            ),
-            n,
-            m,
-            0,
-        )
-
-    def _on(self):
-        return np.array([r in self.roles for r in ROLES], float)
-
-    def _first_share(self):
-        s = np.array(self.shares) * self._on()
-        return s / s.sum()
-
-    def _settled(self, state, n, m, epoch):
-        columns = state.columns
-        k = len(columns.numeric)
-        model = None
-        if k:
-            diagonal = k >= self.diagonal_from
-            model = gaussian.start(
-                np.full(k, 0.5),
-                self.sigma,
-                gaussian.rates(k, n, diagonal=diagonal, negative=self.negative),
-                diagonal=diagonal,
-            )
-        return replace(
-            state,
-            n=n,
-            n_memory=m,
-            n_settlers=max(m, state.n_settlers),
-            epoch=epoch,
-            flock=None,
-            model=model,
-            probability=columns.uniform(),
-            success=SuccessMemory(np.full(5, 0.5), np.full(5, 0.7), 0),
-            credit=np.zeros(3),
-            share=self._first_share(),
-            watch=Watch(0, np.inf, 0, np.full(STRETCHES, np.inf)),
-        )
+        """Return the state of a flock that has yet to settle."""
+        return self._epoch(Columns(domain), horizon.batch, 0, None, np.inf)
 
     def ask(self, state: SSAState, rng: Generator) -> Birds:
-        if state.flock is None:
+        """Return the first birds of an epoch, or each role's share of a batch."""
+        columns, flock, n = state.columns, state.flock, state.n
+        if flock is None or not len(columns.free):
             return self._settlers(state, rng)
-        columns, flock, n, d = state.columns, state.flock, state.n, state.columns.domain.d
-        if not len(columns.free):
-            z = np.zeros(n)
-            return Birds(
-                np.full((n, d), 0.5), np.full(n, PRODUCER), np.full(n, NEAREST), z, z, state.epoch
-            )
-        share = state.share.tolist()
-        u = rng.random()
-        total = share[0] + share[1] + share[2]
-        a = int(share[0] / total * n + u)
-        b = int((share[0] + share[1]) / total * n + u)
-        role = np.zeros(n, np.int64)
-        role[a:b] = SCROUNGER
-        role[b:] = SCOUT
+        a, b = _split(state.share, n, rng.random())
+        role = np.zeros(n, np.int64)  # PRODUCER
+        role[a:b], role[b:] = SCROUNGER, SCOUT
         slot = np.full(n, NEAREST)
-        weight = np.zeros(n)
-        crossover = np.zeros(n)
-        n_elite = self._n_elite(len(flock))
-        parts = []
-        scouted = None
-        if a:
-            parts.append(roles.producers(columns, state.model, state.probability, a, rng))
+        weight, crossover = np.zeros(n), np.zeros(n)
+        n_elite = flock.elite(self.elite)
+        parts: list[Matrix] = []
+        scouted: Mask | None = None
+        if a > 0:
+            parts.append(ssa_roles.producers(columns, state.model, state.probability, a, rng))
         if b > a:
             slot[a:b] = np.resize(rng.permutation(len(flock)), b - a)
-            weight[a:b], crossover[a:b] = state.success.draw(b - a, rng)
-            parts.append(
-                roles.scroungers(
-                    columns, flock, n_elite, slot[a:b], weight[a:b], crossover[a:b], rng
-                )
-            )
+            weight[a:b], crossover[a:b] = settings = state.success.draw(b - a, rng)
+            parts.append(ssa_roles.scroungers(columns, flock, n_elite, slot[a:b], settings, rng))
         if n > b:
-            part, scouted = roles.scouts(columns, flock, n_elite, n - b, rng)
+            part, scouted = ssa_roles.scouts(columns, flock, n_elite, n - b, rng)
             parts.append(part)
         unit = np.concatenate(parts) if len(parts) > 1 else parts[0]
         if columns.n_discrete:
-            nd = columns.n_discrete
-            chosen = (
-                rng.random((n, d)) < np.where(role == SCROUNGER, 0.5 / nd, 1 / (nd * n))[:, None]
-            )
+            chosen = _margin(columns, role, rng)
             if scouted is not None:
                 chosen[b:] |= scouted
-            unit = roles.explored(columns, flock, unit, chosen, rng)
-        if (unit < 0).any() or (unit > 1).any():
+            unit = ssa_roles.explored(columns, flock, unit, chosen, rng)
+        if np.count_nonzero(np.abs(unit - 0.5) > 0.5):
             unit = moves.reflect(unit, rng)
         if columns.purely_discrete:
-            unit = roles.renewed(columns, flock, unit, rng)
+            unit = ssa_roles.renewed(columns, flock, unit, rng)
         return Birds(unit, role, slot, weight, crossover, state.epoch)
 
-    def _n_elite(self, m):
-        return min(m, max(2, int(np.ceil(self.elite * m))))
+    def tell(self, state: SSAState, candidates: Birds, key: Vector) -> SSAState:
+        """Return the state with a batch remembered and learnt from.
 
-    def _settlers(self, state, rng):
-        n, d = state.n_settlers, state.columns.domain.d
+        Birds of an older epoch can only be the best of all. Settlers that come when others have
+        settled already (with lookahead) compete for a place and no more.
+        """
+        if not len(key):
+            return state
+        order = key.argsort(kind="stable")
+        first = int(order[0])
+        if state.best is None or key[first] < state.best_key:
+            best, best_key = candidates.unit[first].copy(), float(key[first])
+        else:
+            best, best_key = state.best, state.best_key
+        columns, flock = state.columns, state.flock
+        if candidates.epoch != state.epoch:
+            return replace(state, best=best, best_key=best_key)
+        unit = candidates.unit
+        centred = columns.domain.centre(unit) if columns.n_discrete else unit
+        if flock is None:
+            settled = _settled(state, unit, centred, key, order)
+            return replace(settled, best=best, best_key=best_key)
+        role, slot = candidates.role, candidates.slot
+        target = np.where(slot == NEAREST, nearest(columns, flock, centred), slot)
+        new_flock = flock.challenged(target, centred, key, order)
+        if role[0] == SETTLER:
+            return replace(state, flock=new_flock, best=best, best_key=best_key)
+        credit, share = self._credited(state, flock, role, key)
+        model, probability = self._learnt(state, unit[order], centred[order], role[order])
+        new = SSAState(
+            columns=columns,
+            batch=state.batch,
+            n=state.n,
+            n_memory=state.n_memory,
+            epoch=state.epoch,
+            flock=new_flock,
+            model=model,
+            probability=probability,
+            success=_succeeded(state.success, flock, candidates, key),
+            credit=credit,
+            share=share,
+            watch=state.watch.seen(float(key[first])),
+            best=best,
+            best_key=best_key,
+        )
+        if self._alarmed(new):
+            return self._epoch(columns, state.batch, state.epoch + 1, best, best_key)
+        return new
+
+    def report(self, state: SSAState) -> dict[str, float]:
+        """Return what a run's history shows of the state: shares of the roles, size, restarts."""
+        shares = dict(zip(ROLES, state.share.tolist(), strict=True))
+        return {**shares, "population": state.n, "restarts": state.epoch}
+
+    def _epoch(
+        self, columns: Columns, batch: int, epoch: int, best: Vector | None, best_key: float
+    ) -> SSAState:
+        """Return the state before an epoch's first birds have settled."""
+        grown = min(self.max_growth, self.growth ** min(epoch, 64))
+        n = int(max(self.population, batch) * grown)
+        k = len(columns.numeric)
+        diagonal = k >= self.diagonal_from
+        model = None
+        if k:
+            rates = flock_model.rates(k, n, diagonal=diagonal, negative=self.negative)
+            model = flock_model.start(np.full(k, 0.5), self.sigma, rates, diagonal=diagonal)
+        share = np.array(self.shares) * self._present
+        return SSAState(
+            columns=columns,
+            batch=batch,
+            n=n,
+            n_memory=int(self.memory * grown),
+            epoch=epoch,
+            flock=None,
+            model=model,
+            probability=ssa_roles.uniform_probability(columns),
+            success=SuccessMemory(np.full(5, 0.5), np.full(5, 0.7)),
+            credit=np.zeros(3),
+            share=share / share.sum(),
+            watch=Watch.begun(10 + int(30 * columns.domain.d / n)),
+            best=best,
+            best_key=best_key,
+        )
+
+    @property
+    def _present(self) -> Vector:
+        """(3,) 1 for each role that takes part, else 0."""
+        return np.array([float(role in self.roles) for role in ROLES])
+
+    @staticmethod
+    def _settlers(state: SSAState, rng: Generator) -> Birds:
+        """Return a Latin hypercube; in the first epoch its first bird is the box's centre."""
+        n, d = max(state.n_memory, state.batch), state.columns.domain.d
         unit = moves.latin_hypercube(n, d, rng)
         if state.epoch == 0:
             unit[0] = 0.5
-        z = np.zeros(n)
-        return Birds(unit, np.full(n, SETTLER), np.full(n, NEAREST), z, z, state.epoch)
+        none = np.zeros(n)
+        return Birds(unit, np.full(n, SETTLER), np.full(n, NEAREST), none, none, state.epoch)
 
-    def tell(self, state: SSAState, candidates: Birds, key: Vector) -> SSAState:
-        if not len(key):
-            return state
-        i = int(np.argmin(key))
-        if key[i] < state.best_key or state.best is None:
-            state = replace(state, best=candidates.unit[i].copy(), best_key=float(key[i]))
-        if candidates.epoch != state.epoch:
-            return state
-        columns = state.columns
-        centred = columns.domain.centre(candidates.unit) if columns.n_discrete else candidates.unit
-        if state.flock is None:
-            o = np.argsort(key, kind="stable")[: state.n_memory]
-            k = key[o]
-            model = state.model
-            if model is not None:
-                if state.epoch == 0 or self.mean_uniform:
-                    mean = candidates.unit[0, columns.numeric]
-                else:
-                    mean = centred[o[: max(2, len(key) // 4)]][:, columns.numeric].mean(0)
-                model = replace(model, mean=mean)
-            return replace(state, flock=Flock(centred[o], k, np.arange(len(o))), model=model)
-        flock = state.flock
-        role = candidates.role
-        target = candidates.slot.copy()
-        near = np.flatnonzero(target == NEAREST)
-        if len(near):
-            target[near] = roles.nearest(columns, flock, centred[near])
-        order = np.argsort(key, kind="stable")
-        accept = order[::-1]
-        accept = accept[key[accept] <= flock.key[target[accept]]]
-        credit = state.credit
-        share = state.share
-        threshold = flock.key[flock.order[self._n_elite(len(flock)) - 1]]
-        hits = np.bincount(role, weights=key < threshold, minlength=4)[:3]
-        counts = np.bincount(role, minlength=4)[:3]
-        credit = self.smoothing * credit + (1 - self.smoothing) * hits / np.maximum(counts, 1)
-        on = self._on()
-        total = credit.sum()
-        if total > 0:
-            p = credit * on + 1e-12 * on
-            share = self.floor * on + (1 - self.floor * on.sum()) * p / p.sum()
-        success = state.success
-        won = np.flatnonzero(role == SCROUNGER)
-        if len(won):
-            won = won[key[won] < flock.key[candidates.slot[won]]]
-        if len(won):
-            ranked = flock.key[flock.order]
-            over = np.searchsorted(ranked, flock.key[candidates.slot[won]]) - np.searchsorted(
-                ranked, key[won]
-            )
-            success = success.learnt(candidates.weight[won], candidates.crossover[won], over)
-        if len(accept):
-            u2, k2 = flock.unit.copy(), flock.key.copy()
-            u2[target[accept]] = centred[accept]
-            k2[target[accept]] = key[accept]
-            flock = Flock(u2, k2, np.argsort(k2, kind="stable"))
-        if role[0] == SETTLER:
-            return replace(state, flock=flock)
-        model = state.model
-        if model is not None and on[0]:
-            q = (
-                candidates.unit
-                if len(columns.numeric) == columns.domain.d
-                else candidates.unit[:, columns.numeric]
-            )
-            if len(columns.stepped):
-                K = columns.domain.levels[columns.numeric]
-                m = np.floor(np.minimum(model.mean, 1 - 1e-12) * K)
-                q = np.where((K > 0) & (np.floor(q * K) != m), centred[:, columns.numeric], q)
-            foreign = np.ones(len(key), bool) if self.clip_all else role != PRODUCER
-            model = gaussian.update(model, q[order], foreign[order])
-        probability = state.probability
+    def _credited(
+        self, state: SSAState, flock: Flock, role: Integers, key: Vector
+    ) -> tuple[Vector, Vector]:
+        """Return credit and shares of the roles, (3,) each, after a batch."""
+        threshold = flock.key[flock.order[flock.elite(self.elite) - 1]]
+        entered = np.bincount(role, key < threshold, 3)
+        rate = entered / np.maximum(np.bincount(role, minlength=3), 1)
+        credit = self.smoothing * state.credit + (1 - self.smoothing) * rate
+        present = self._present
+        earned = credit * present
+        total = float(earned.sum())
+        if total <= 0.0:
+            return credit, state.share
+        share = self.floor * present + (1 - self.floor * float(present.sum())) * earned / total
+        return credit, share
+
+    def _learnt(
+        self, state: SSAState, ranked: Matrix, centred: Matrix, role: Integers
+    ) -> tuple[FlockModel | None, Matrix]:
+        """Return the model and the probabilities after a batch, (n, d) best first."""
+        columns, model, probability = state.columns, state.model, state.probability
+        if "producers" not in self.roles:
+            return model, probability
         if len(columns.nominal):
-            w = np.maximum(
-                model.rates.weights if model is not None else gaussian.rates(1, state.n).weights, 0
-            )[: len(key)]
-            probability = roles.learnt_probability(
-                columns,
-                probability,
-                centred[order],
-                w,
-                self.prob_floor / max(1, columns.n_discrete),
+            rates = model.rates if model else flock_model.rates(1, state.n)
+            weights = rates.weights[: min(rates.mu, len(ranked))]
+            probability = ssa_roles.learnt_probability(
+                columns, probability, centred[: rates.mu], weights
             )
-        state = replace(
-            state,
-            flock=flock,
-            model=model,
-            probability=probability,
-            success=success,
-            credit=credit,
-            share=share,
-        )
-        return self._alarm(state, float(key[order[0]]))
+        if model is None:
+            return model, probability
+        numeric = ranked if columns.only_numeric else ranked[:, columns.numeric]
+        if len(columns.real) < len(columns.numeric):
+            numeric = _centred_elsewhere(columns, model.mean, numeric, centred)
+        return flock_model.update(model, numeric, role != PRODUCER), probability
 
-    def _alarm(self, state, b):
-        w = state.watch
-        d = state.columns.domain.d
-        patience = 10 + int(30 * d / state.n)
-        length = max(1, patience // 2)
-        equal = w.equal + 1 if b == w.last else 0
-        if w.batches % length == 0:
-            st = np.append(w.stretches[1:], b)
-        else:
-            st = w.stretches
-            if b < st[-1]:
-                st = st.copy()
-                st[-1] = b
-        w = Watch(w.batches + 1, b, equal, st)
-        stag = (
-            w.batches % length == 0
-            and w.batches >= STRETCHES * length
-            and st[4:].min() >= st[:4].min()
-        )
-        real = state.columns.real
-        coll = len(real) and (state.model.deviation[real] < COLLAPSED).all()
-        if not (stag or coll or equal >= patience):
-            return replace(state, watch=w)
-        big = min(self.largest, self.growth ** (state.epoch + 1))
-        n0 = self.population or max(7, 0)
-        n = int(n0 * big)
-        m = self.memory or 6
-        if self.grow_memory:
-            m = int(m * big)
-        return self._settled(state, n, m, state.epoch + 1)
+    def _alarmed(self, state: SSAState) -> bool:
+        """Return whether the flock has collapsed, or its cost is flat or stagnates."""
+        real, model = state.columns.real, state.model
+        if model is not None and len(real) and model.sigma < COLLAPSED**0.5:
+            return (
+                bool((model.deviation[real] < COLLAPSED).all())
+                or state.watch.flat
+                or state.watch.stagnating
+            )
+        return state.watch.flat or state.watch.stagnating
+
+
+def _split(share: Vector, n: int, u: float) -> tuple[int, int]:
+    """Return where producers end and where scroungers end among n, by systematic sampling."""
+    producers, scroungers, scouts = share.tolist()
+    total = producers + scroungers + scouts
+    return int(producers / total * n + u), int((producers + scroungers) / total * n + u)
+
+
+def _margin(columns: Columns, role: Integers, rng: Generator) -> Mask:
+    """Return (n, d) which discrete values move by the way, so that none freezes."""
+    n = len(role)
+    chance = np.where(role == SCROUNGER, 0.5, 1.0 / n) / columns.n_discrete
+    return rng.random((n, columns.domain.d)) < chance[:, None]
+
+
+def _settled(
+    state: SSAState, unit: Matrix, centred: Matrix, key: Vector, order: Integers
+) -> SSAState:
+    """Return the state with the best settlers as its flock and the model around one of them.
+
+    The first settler is the model's mean: the box's centre, or `x0` that took its place. After a
+    restart it is the mean of the best quarter, at least two.
+    """
+    columns, model = state.columns, state.model
+    chosen = order[: state.n_memory]
+    flock = Flock(centred[chosen], key[chosen], np.arange(len(chosen)))
+    if model is not None:
+        best = centred[order[: max(2, len(key) // 4)]]
+        mean = unit[0] if state.epoch == 0 else best.mean(axis=0)
+        model = replace(model, mean=mean[columns.numeric])
+    return replace(state, flock=flock, model=model)
+
+
+def _succeeded(
+    success: SuccessMemory, flock: Flock, candidates: Birds, key: Vector
+) -> SuccessMemory:
+    """Return the settings' memory after a batch."""
+    rows = np.flatnonzero(candidates.role == SCROUNGER)
+    slot = candidates.slot[rows]
+    better = key[rows] < flock.key[slot]
+    rows, slot = rows[better], slot[better]
+    if not len(rows):
+        return success
+    overtaken = flock.overtaken(slot, key[rows])
+    return success.learnt(candidates.weight[rows], candidates.crossover[rows], overtaken)
+
+
+def _centred_elsewhere(columns: Columns, mean: Vector, numeric: Matrix, centred: Matrix) -> Matrix:
+    """Return (n, k) with discrete values outside the mean's bin moved to the middle of theirs.
+
+    Source: Marty and others, "LB+IC-CMA-ES: two simple modifications of CMA-ES to handle
+    mixed-integer problems", 2024 (integer centring).
+    """
+    bins = columns.bins
+    home = np.floor(np.minimum(mean, 1.0 - 1e-12) * bins)
+    away = (bins > 0) & (np.floor(numeric * bins) != home)
+    return np.where(away, centred[:, columns.numeric], numeric)

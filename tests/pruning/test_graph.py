@@ -185,11 +185,17 @@ def random_counts(graph: ChannelGraph, rng: np.random.Generator) -> dict[str, in
     return {g.name: int(rng.integers(1, g.n_units + 1)) * g.block for g in graph.groups}
 
 
-@pytest.mark.parametrize("name", networks())
-def test_the_pruned_network_equals_its_masked_twin_and_the_closed_forms(name: str) -> None:
+@functools.cache
+def traced(name: str) -> tuple[nn.Module, Tensor, ChannelGraph]:
+    """Return a network with random weights and its graph as the rules alone see it."""
     model, x = networks()[name]
     model = randomised(model, (x,)).eval()
-    graph = ChannelGraph.trace(model, (x,), verify=False)
+    return model, x, ChannelGraph.trace(model, (x,), verify=False)
+
+
+@pytest.mark.parametrize("name", networks())
+def test_the_pruned_network_equals_its_masked_twin_and_the_closed_forms(name: str) -> None:
+    model, x, graph = traced(name)
     assert graph.groups
     whole = model(x)
     rng = np.random.default_rng(7)
@@ -211,8 +217,7 @@ def test_the_pruned_network_equals_its_masked_twin_and_the_closed_forms(name: st
 
 @pytest.mark.parametrize("name", networks())
 def test_verification_freezes_nothing_that_is_sound(name: str) -> None:
-    model, x = networks()[name]
-    loose = ChannelGraph.trace(model, (x,), verify=False)
+    model, x, loose = traced(name)
     strict = ChannelGraph.trace(model, (x,))
     assert strict.groups == loose.groups
     assert strict.frozen == loose.frozen
@@ -314,6 +319,51 @@ def test_a_norm_over_several_channels_freezes_them(norm: nn.Module, operator: st
     graph = ChannelGraph.trace(Head(body, 4), (images(),))
     assert [g.name for g in graph.groups] == ["body.2.0", "body.3.0"]
     assert operator in graph.frozen[0].reason
+
+
+@pytest.mark.parametrize(
+    ("function", "reason"),
+    [
+        (lambda x: x.mean(1, keepdim=True) * x, "aten.mean.dim runs over the channels"),
+        (lambda x: functional.pad(x, (0, 0, 0, 0, -1, 1)), "crops channels"),
+        (lambda x: x[:, :, None].mul(x[:, None]).flatten(1, 2), "two sets of channels"),
+        (lambda x: torch.cat(x.split([4, 2], 1)[::-1], 1), "apart at fixed indices"),
+        (lambda x: x.narrow(1, 0, 4).exp(), "apart at fixed indices"),
+        (lambda x: functional.max_pool2d(x.transpose(1, 2), 2), "max_pool2d.default, which has no"),
+        (lambda x: x * torch.ones(6, 1, 1), "lines up in aten.mul.Tensor with an input"),
+        (lambda x: torch.sigmoid(x.sum((1, 2, 3), keepdim=True)) * x, "aten.sum.dim_IntList"),
+        (lambda x: x.std() * x, "aten.std.correction runs over"),
+    ],
+)
+def test_what_cannot_be_followed_is_frozen_with_its_reason(
+    function: Callable[[Tensor], Tensor], reason: str
+) -> None:
+    body = nn.Sequential(conv(3, 6), Lambda(function), conv(function(images(6)).shape[1], 5))
+    graph = ChannelGraph.trace(Head(body, 5), (images(),), verify=False)
+    assert graph.names == ("body.2.0",)
+    assert reason in graph.frozen[0].reason
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: functional.pad(
+            functional.interpolate(x, scale_factor=2), (1, 1, 1, 1), "reflect"
+        ),
+        lambda x: x.unsqueeze(2).expand(-1, -1, 3, -1, -1).mean(2),
+        lambda x: x[:, :, 1:-1, ::2].contiguous().clamp(0, 1) ** 2,
+        lambda x: torch.cat([x, x.flip(1)], 1).unbind(2)[0].unsqueeze(-1),
+        lambda x: x * (x > 0.1) - x.softmax(-1) + x.view(2, -1, 64).mean(-1)[..., None, None],
+        lambda x: torch.cat([x.flatten(2), x.new_ones(2, 2, 64)], 1).view(2, 8, 8, 8),
+        lambda x: x.chunk(1, 1)[0] + torch.ones(()) * x.chunk(2, 2)[0].mean(2, keepdim=True),
+    ],
+)
+def test_what_only_moves_or_maps_channels_leaves_them_free(
+    function: Callable[[Tensor], Tensor],
+) -> None:
+    body = nn.Sequential(conv(3, 6), Lambda(function), conv(function(images(6)).shape[1], 5))
+    graph = ChannelGraph.trace(Head(body, 5), (images(),))
+    assert graph.names == ("body.0.0", "body.2.0")
 
 
 def test_products_of_activations_are_measured_and_named() -> None:

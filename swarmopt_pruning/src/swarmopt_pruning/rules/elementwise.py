@@ -22,7 +22,7 @@ from swarmopt_pruning.trace import Role, Value, Walk
     "relu relu6 hardtanh sigmoid hardsigmoid log_sigmoid tanh silu hardswish gelu elu selu celu "
     "leaky_relu mish softplus softsign exp log log1p sqrt rsqrt abs neg square reciprocal clamp "
     "clamp_min clamp_max pow dropout feature_dropout alpha_dropout clone contiguous alias detach "
-    "lift_fresh_copy to _to_copy gt lt ge le eq ne"
+    "lift_fresh_copy zeros_like ones_like full_like to _to_copy gt lt ge le eq ne"
 )
 def elementwise(walk: Walk, node: Node, _: Arguments) -> Value:
     """Pass on the labels of the only tensor among the arguments."""
@@ -43,6 +43,12 @@ def combination(walk: Walk, node: Node, _: Arguments) -> Value:
     if len(operands) == 2 and len(labels) == 1 and labels[0].shape == shape:
         return _with_parameter(walk, node, labels[0], operands[known.index(None)])
     return opaque(walk, node)
+
+
+@rule("new_zeros new_ones new_full new_empty")
+def created(_: Walk, node: Node, __: Arguments) -> Value:
+    """Return label 0 for a new tensor, which takes nothing but type and device from another."""
+    return for_each_result(node, constant)
 
 
 @rule("glu")
@@ -76,9 +82,10 @@ def reduction(walk: Walk, node: Node, arguments: Arguments) -> Value:
     """Pass on the labels; unite what is reduced to one, such as the branches of a sum."""
     source = node.all_input_nodes[0]
     labels, dims = walk.value(source), arguments.get("dim")
-    if not isinstance(labels, Tensor) or dims is None:
+    if not isinstance(labels, Tensor):
         return opaque(walk, node)
-    reduced = {dim % labels.dim() for dim in ([dims] if isinstance(dims, int) else dims)}
+    over = dims if isinstance(dims, list | tuple) else [dims] if isinstance(dims, int) else []
+    reduced = {dim % labels.dim() for dim in over}  # none given: all of them
     if not reduced or not set(varying(labels)) - reduced:
         return opaque(walk, node, f"{display(node)} runs over the channels")
     shape = shape_of(node)
