@@ -175,7 +175,7 @@ def update(model: FlockModel, ranked: Matrix, foreign: Mask) -> FlockModel:
     square = (white * white).sum(axis=1)
     longest = math.sqrt(k) + 2 * k / (k + 2)  # Hansen 2011, section 3
     too_long = square > longest**2
-    if too_long.any():
+    if np.count_nonzero(too_long):
         shrink = np.where(too_long, longest / np.sqrt(np.maximum(square, TINY)), 1.0)
         steps *= shrink[:, None]
         white *= shrink[:, None]
@@ -221,7 +221,7 @@ def _rank_mu_weights(r: Rates, spared: Mask) -> Vector:
     n = len(spared)
     weights = np.zeros(n)
     weights[: r.mu] = r.weights[: min(r.mu, n)]
-    shunned = r.mu + np.flatnonzero(~spared[r.mu :])
+    shunned = r.mu + (~spared[r.mu :]).nonzero()[0]
     weights[shunned] = r.weights[len(r.weights) - len(shunned) :]
     return weights
 
@@ -233,9 +233,9 @@ def _adapted(
     r = model.rates
     if model.basis is None:
         return kept * model.covariance + r.c_1 * path**2 + (r.c_mu * own) @ steps**2
-    rows = np.concatenate([steps, path[None, :]])
-    scale = np.append(r.c_mu * own, r.c_1)
-    adapted: Matrix = kept * model.covariance + (rows.T * scale) @ rows
+    adapted = kept * model.covariance
+    adapted += (steps.T * (r.c_mu * own)) @ steps
+    adapted += (r.c_1 * path)[:, None] * path
     return adapted
 
 

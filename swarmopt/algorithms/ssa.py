@@ -12,6 +12,7 @@ or stagnates: all fly off to a new place, twice as many, and the best is kept ou
 """
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -140,7 +141,7 @@ class SSA:
             "population >= 2": self.population >= 2,
             "memory >= 2": self.memory >= 2,
             "0 < elite <= 1": 0 < self.elite <= 1,
-            "three positive shares": len(self.shares) == 3 and min(self.shares) > 0,
+            "three positive shares": len([s for s in self.shares if s > 0]) == len(ROLES),
             "0 <= floor < 1/3": 0 <= self.floor < 1 / 3,
             "0 <= smoothing < 1": 0 <= self.smoothing < 1,
             "at least one role": bool(self.roles),
@@ -173,9 +174,11 @@ class SSA:
         if a > 0:
             parts.append(ssa_roles.producers(columns, state.model, state.probability, a, rng))
         if b > a:
-            slot[a:b] = np.resize(rng.permutation(len(flock)), b - a)
+            slot[a:b] = (rng.permutation(b - a) + int(rng.random() * len(flock))) % len(flock)
             weight[a:b], crossover[a:b] = settings = state.success.draw(b - a, rng)
-            parts.append(ssa_roles.scroungers(columns, flock, n_elite, slot[a:b], settings, rng))
+            parts.append(
+                ssa_roles.scroungers(columns, flock, n_elite, slot[a:b], settings=settings, rng=rng)
+            )
         if n > b:
             part, scouted = ssa_roles.scouts(columns, flock, n_elite, n - b, rng)
             parts.append(part)
@@ -275,7 +278,7 @@ class SSA:
             best_key=best_key,
         )
 
-    @property
+    @cached_property
     def _present(self) -> Vector:
         """(3,) 1 for each role that takes part, else 0."""
         return np.array([float(role in self.roles) for role in ROLES])
@@ -329,13 +332,11 @@ class SSA:
     def _alarmed(self, state: SSAState) -> bool:
         """Return whether the flock has collapsed, or its cost is flat or stagnates."""
         real, model = state.columns.real, state.model
-        if model is not None and len(real) and model.sigma < COLLAPSED**0.5:
-            return (
-                bool((model.deviation[real] < COLLAPSED).all())
-                or state.watch.flat
-                or state.watch.stagnating
-            )
-        return state.watch.flat or state.watch.stagnating
+        if state.watch.flat or state.watch.stagnating:
+            return True
+        if model is None or not len(real) or model.sigma * model.axes.min() >= COLLAPSED:
+            return False
+        return bool((model.deviation[real] < COLLAPSED).all())
 
 
 def _split(share: Vector, n: int, u: float) -> tuple[int, int]:
@@ -355,18 +356,16 @@ def _margin(columns: Columns, role: Integers, rng: Generator) -> Mask:
 def _settled(
     state: SSAState, unit: Matrix, centred: Matrix, key: Vector, order: Integers
 ) -> SSAState:
-    """Return the state with the best settlers as its flock and the model around one of them.
+    """Return the state with the best settlers as its flock.
 
-    The first settler is the model's mean: the box's centre, or `x0` that took its place. After a
-    restart it is the mean of the best quarter, at least two.
+    The first settler is the model's mean: the box's centre or the `x0` that took its place, after
+    a restart a uniform point.
     """
-    columns, model = state.columns, state.model
     chosen = order[: state.n_memory]
     flock = Flock(centred[chosen], key[chosen], np.arange(len(chosen)))
+    model = state.model
     if model is not None:
-        best = centred[order[: max(2, len(key) // 4)]]
-        mean = unit[0] if state.epoch == 0 else best.mean(axis=0)
-        model = replace(model, mean=mean[columns.numeric])
+        model = replace(model, mean=unit[0, state.columns.numeric])
     return replace(state, flock=flock, model=model)
 
 
@@ -374,7 +373,9 @@ def _succeeded(
     success: SuccessMemory, flock: Flock, candidates: Birds, key: Vector
 ) -> SuccessMemory:
     """Return the settings' memory after a batch."""
-    rows = np.flatnonzero(candidates.role == SCROUNGER)
+    rows = (candidates.role == SCROUNGER).nonzero()[0]
+    if not len(rows):
+        return success
     slot = candidates.slot[rows]
     better = key[rows] < flock.key[slot]
     rows, slot = rows[better], slot[better]

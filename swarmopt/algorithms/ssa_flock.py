@@ -3,6 +3,7 @@
 Only the order of keys is used, so nothing here calculates with them.
 """
 
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -87,7 +88,7 @@ class Flock:
 
     def elite(self, share: float) -> int:
         """Return how many of the best count as producers: at least two, where there are two."""
-        return min(len(self), max(2, int(np.ceil(share * len(self)))))
+        return min(len(self), max(2, math.ceil(share * len(self))))
 
     def overtaken(self, slot: Integers, key: Vector) -> Integers:
         """Return (s,) how many ranks lie between birds (s,) and better keys (s,)."""
@@ -155,10 +156,10 @@ class SuccessMemory:
 
     def draw(self, n: int, rng: Generator) -> tuple[Vector, Vector]:
         """Return F and CR, (n,) each."""
-        entry = rng.integers(len(self.weight), size=n)
+        entry = (rng.random(n) * len(self.weight)).astype(np.int64)
         weight = self.weight[entry] + 0.1 * rng.standard_cauchy(n)
         crossover = self.crossover[entry] + 0.1 * rng.standard_normal(n)
-        return np.clip(weight, 0.1, 1.0), np.clip(crossover, 0.0, 1.0)
+        return weight.clip(0.1, 1.0), crossover.clip(0.0, 1.0)
 
     def learnt(self, weight: Vector, crossover: Vector, overtaken: Integers) -> "SuccessMemory":
         """Return the memory after s >= 1 successes.

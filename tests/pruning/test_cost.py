@@ -101,6 +101,8 @@ def test_a_built_model_classifies_images(name: str) -> None:
 def test_a_misspelt_model_or_option_is_answered_with_the_nearest_name() -> None:
     with pytest.raises(UnknownName, match="did you mean 'digits-resnet'"):
         build("digit-resnet")
+    with pytest.raises(UnknownName, match="known: digits-resnet, digits-cnn, resnet20"):
+        build("zzz")
     with pytest.raises(UnknownName, match="did you mean 'shortcut'"):
         build("resnet20", shortcuts="A")
     with pytest.raises(PruningError, match="'A' or 'B'"):

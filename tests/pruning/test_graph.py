@@ -354,7 +354,7 @@ def test_what_cannot_be_followed_is_frozen_with_its_reason(
         lambda x: x[:, :, 1:-1, ::2].contiguous().clamp(0, 1) ** 2,
         lambda x: torch.cat([x, x.flip(1)], 1).unbind(2)[0].unsqueeze(-1),
         lambda x: x * (x > 0.1) - x.softmax(-1) + x.view(2, -1, 64).mean(-1)[..., None, None],
-        lambda x: torch.cat([x.flatten(2), x.new_ones(2, 2, 64)], 1).view(2, 8, 8, 8),
+        lambda x: torch.cat([x.flatten(2), x.new_ones(2, 2, 64)], 1).view(2, -1, 8, 8),
         lambda x: x.chunk(1, 1)[0] + torch.ones(()) * x.chunk(2, 2)[0].mean(2, keepdim=True),
     ],
 )
@@ -492,6 +492,52 @@ def test_a_model_of_half_precision_is_verified_with_its_own_rounding() -> None:
     assert len(graph.groups) == 6
     small = graph.plan({"stem": 5}).apply(model)
     assert small.get_parameter("stem.weight").dtype == torch.bfloat16
+
+
+def test_layers_that_do_not_fit_their_rule_are_frozen_and_their_cost_is_measured() -> None:
+    class Halved(nn.Module):
+        """Layers whose weights are computed from parameters."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.up = nn.Parameter(torch.randn(6, 5, 2, 2))
+            self.out = nn.Parameter(torch.randn(4, 5))
+
+        def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+            x = functional.conv_transpose2d(x, self.up / 2)
+            return functional.linear(x.mean((2, 3)), self.out / 2), [x]
+
+    twice = nn.ConvTranspose2d(6, 6, 2, groups=3)
+    model = nn.Sequential(conv(3, 4), conv(4, 6), twice, Halved())
+    graph = ChannelGraph.trace(model, (images(),))
+    assert graph.names == ("0.0",)
+    assert "grouped aten.conv_transpose2d" in graph.frozen[0].reason
+    assert set(graph.fixed_operators) == {
+        "aten.conv_transpose2d.input",
+        "aten.linear.default",
+    }
+    small = graph.plan({"0.0": 3}).apply(model)
+    assert graph.macs(np.array([[3]])).tolist() == [count_macs(small, (images(),))]
+
+
+def test_one_image_without_a_batch_dimension_freezes_its_convolution() -> None:
+    class Unbatched(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.Conv2d(3, 6, 3), nn.Conv2d(6, 4, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            out: Tensor = self.second(self.first(x)[0])
+            return out
+
+    graph = ChannelGraph.trace(Unbatched(), (images(),))
+    assert graph.groups == ()
+    assert "without a batch dimension" in graph.frozen[0].reason
+
+
+def test_an_example_without_a_tensor_is_refused() -> None:
+    with pytest.raises(PruningError, match="no tensor with a batch dimension"):
+        ChannelGraph.trace(Lambda(lambda x: images() * x), (2,))
 
 
 def test_a_model_that_looks_at_values_is_not_exportable_and_the_line_is_named() -> None:
