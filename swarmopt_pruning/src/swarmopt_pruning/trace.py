@@ -3,11 +3,14 @@
 The walk knows the graph and the tensors; what each operator does to labels is in `rules`.
 """
 
+import contextlib
 import copy
+import io
+import logging
 import operator
 import traceback
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -202,7 +205,7 @@ def _export(model: nn.Module, example: tuple[Any, ...]) -> torch.export.Exported
             f"{type(example).__name__}; for one batch of images pass (images,)"
         )
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _quiet():
             # Recurrent layers cache views of their weights, which is nothing the user can change.
             warnings.filterwarnings("ignore", message="The tensor attribute", category=UserWarning)
             return torch.export.export(model, example, strict=False)
@@ -220,6 +223,18 @@ def _export(model: nn.Module, example: tuple[Any, ...]) -> torch.export.Exported
             f"torch.export, which cannot follow Python decisions on the values of tensors; write "
             f"that line with torch.where or torch.cond, or move it out of the part to prune."
         ) from error
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep torch from printing the graph of a failure, which the error says better."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with contextlib.redirect_stderr(io.StringIO()):
+            yield
+    finally:
+        logging.disable(before)
 
 
 def _first_line(error: Exception) -> str:
