@@ -8,7 +8,8 @@ from swarmopt.algorithm import Candidates, Horizon
 from swarmopt.algorithms.ga import GA, GAState
 from swarmopt.errors import SettingError
 from swarmopt.space import Categorical, Domain, Integer, Real, Space
-from swarmopt.testing import bowl, drive
+from swarmopt.testing import drive
+from swarmopt.testing.objectives import bowl
 
 REAL = Space([Real(-5, 5)] * 6).domain
 MIXED = Space([Real(0, 1), Integer(0, 40), Categorical(list("abcd"))]).domain

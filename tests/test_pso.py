@@ -10,7 +10,7 @@ from swarmopt.algorithm import Horizon
 from swarmopt.algorithms.pso import PSO, PSOState
 from swarmopt.errors import SettingError
 from swarmopt.space import Categorical, Domain, Integer, Real, Space
-from swarmopt.testing import bowl
+from swarmopt.testing.objectives import bowl
 
 REAL = Space([Real(-5, 5)] * 4).domain
 MIXED = Space([Real(0, 1), Integer(0, 9), Categorical(list("abcd"))]).domain

@@ -10,7 +10,8 @@ from swarmopt.algorithm import Candidates, Horizon
 from swarmopt.algorithms.ssa_classic import ClassicState, SSAClassic
 from swarmopt.errors import SettingError
 from swarmopt.space import Categorical, Domain, Integer, Real, Space
-from swarmopt.testing import bowl, drive
+from swarmopt.testing import drive
+from swarmopt.testing.objectives import bowl
 from swarmopt.types import Matrix, Vector
 
 BOX = Space([Real(-3, 7), Real(-100, 100), Real(2, 5), Real(0, 1)]).domain

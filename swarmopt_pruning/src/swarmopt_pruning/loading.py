@@ -12,6 +12,7 @@ from swarmopt_pruning.plan import PruningPlan
 
 PLAN = "plan.json"
 WEIGHTS = "pruned.safetensors"
+ORIGINAL = "original"  # the one key of its metadata: safetensors shuffles several
 
 
 def save_pruned(model: nn.Module, original: ModelName, path: Path) -> None:
@@ -20,8 +21,8 @@ def save_pruned(model: nn.Module, original: ModelName, path: Path) -> None:
     Raises:
         OSError: The file cannot be written.
     """
-    options = json.dumps(dict(original.options))
-    save_tensors(model, path, {"model": original.name, "options": options})
+    about = {"name": original.name, "options": dict(original.options)}
+    save_tensors(model, path, {ORIGINAL: json.dumps(about, sort_keys=True)})
 
 
 def load(folder: str | Path, model: nn.Module | None = None) -> nn.Module:
@@ -56,9 +57,9 @@ def _original(path: Path) -> ModelName:
     """
     try:
         with safe_open(path, framework="pt") as file:
-            about = file.metadata() or {}
-        name = ModelName(about["model"], json.loads(about["options"]))
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
+            about = json.loads((file.metadata() or {})[ORIGINAL])
+        name = ModelName(str(about["name"]), dict(about["options"]))
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise PruningError(
             f"{path} does not say which network was pruned ({error!r}); give it: "
             f"load(folder, model)"
