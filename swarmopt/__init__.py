@@ -24,8 +24,9 @@ if TYPE_CHECKING:
         SwarmoptError,
         UnknownNameError,
     )
+    from swarmopt.evaluation import Evaluation, Outcome
     from swarmopt.optimizer import Optimizer
-    from swarmopt.problem import Evaluation, FunctionProblem, Outcome, Problem
+    from swarmopt.problem import FunctionProblem, Problem
     from swarmopt.result import History, Result, Step, Stop
     from swarmopt.run import minimize
     from swarmopt.search import Batch
@@ -37,7 +38,8 @@ _ROOMS = {
         "AllFailedError", "FolderError", "ObjectiveError", "PluginError", "SettingError",
         "SwarmoptError", "UnknownNameError",
     ),
-    "problem": ("Evaluation", "FunctionProblem", "Outcome", "Problem"),
+    "evaluation": ("Evaluation", "Outcome"),
+    "problem": ("FunctionProblem", "Problem"),
     "result": ("History", "Result", "Step", "Stop"),
     "optimizer": ("Optimizer",),
     "run": ("minimize",),

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swarmopt.errors import FolderError
-from swarmopt.problem import Evaluation
+from swarmopt.evaluation import Evaluation
 from swarmopt.space import Space
 from swarmopt.types import Integers, Matrix, Vector
 

@@ -15,11 +15,13 @@ from swarmopt import plugins
 from swarmopt.algorithm import AnyAlgorithm
 from swarmopt.errors import SettingError
 from swarmopt.evaluate.in_process import evaluate
+from swarmopt.evaluation import Evaluation, Outcome
 from swarmopt.journal import Journal
-from swarmopt.problem import Evaluation, FunctionProblem, Outcome, Problem
+from swarmopt.limits import Limits, check_count
+from swarmopt.problem import FunctionProblem, Problem
 from swarmopt.progress import Display, ProgressBar
 from swarmopt.result import Result, Step, Stop
-from swarmopt.search import Batch, Limits, Search, check_count
+from swarmopt.search import Batch, Search
 from swarmopt.space import as_space
 from swarmopt.types import Matrix
 

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from swarmopt import FolderError, Integer, Outcome, Real, Space, minimize
 from swarmopt import journal as record
+from swarmopt.evaluation import Evaluation
 from swarmopt.folder import create, free_path, write_json
-from swarmopt.problem import Evaluation
 
 Array = NDArray[np.float64]
 BOUNDS = [(-5.0, 5.0)] * 3

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from swarmopt.algorithm import Seeds
 from swarmopt.errors import ObjectiveError
 from swarmopt.evaluate.in_process import evaluate
-from swarmopt.problem import INFEASIBLE, Evaluation, FunctionProblem, Outcome, Problem
+from swarmopt.evaluation import INFEASIBLE, Evaluation, Outcome
+from swarmopt.problem import FunctionProblem, Problem
 from swarmopt.space import Categorical, Integer, Real, Space
 from swarmopt.types import Matrix, Vector
 

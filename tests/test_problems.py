@@ -12,8 +12,9 @@ from scipy.optimize import check_grad, minimize
 
 from swarmopt.algorithm import Seeds
 from swarmopt.errors import SettingError
+from swarmopt.evaluation import INFEASIBLE, Evaluation
 from swarmopt.plugins import load
-from swarmopt.problem import INFEASIBLE, Evaluation, Problem
+from swarmopt.problem import Problem
 from swarmopt.problems.analytic import (
     Ackley,
     Analytic,

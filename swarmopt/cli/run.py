@@ -11,9 +11,10 @@ from click.core import ParameterSource
 from swarmopt import folder as run_folder
 from swarmopt.cli import INTERRUPTED, NOTHING_FEASIBLE
 from swarmopt.cli.config import Config, make_algorithm, make_problem, overlay, read_config
+from swarmopt.limits import Limits
 from swarmopt.result import Result, json_value
 from swarmopt.run import default_limits, draw_seed, execute
-from swarmopt.search import Limits, Search
+from swarmopt.search import Search
 from swarmopt.space import Space
 
 FLAGS = ("problem", "algorithm", "budget", "max_time", "target", "patience", "seed")

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 from swarmopt.algorithm import Seeds
 from swarmopt.errors import ObjectiveError
-from swarmopt.problem import Evaluation, Outcome, Problem
+from swarmopt.evaluation import Evaluation, Outcome
+from swarmopt.problem import Problem
 from swarmopt.types import Matrix
 
 

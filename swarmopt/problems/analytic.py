@@ -15,7 +15,8 @@ from typing import ClassVar
 import numpy as np
 
 from swarmopt.algorithm import Seeds
-from swarmopt.problem import Evaluation, Problem
+from swarmopt.evaluation import Evaluation
+from swarmopt.problem import Problem
 from swarmopt.problems.instance import (
     instance_rng,
     off_centre,

@@ -3,7 +3,8 @@
 import numpy as np
 
 from swarmopt.algorithm import Seeds
-from swarmopt.problem import Evaluation, Problem
+from swarmopt.evaluation import Evaluation
+from swarmopt.problem import Problem
 from swarmopt.problems.instance import instance_rng
 from swarmopt.space import Boolean, Categorical, Integer, Ordinal, Real, Space
 from swarmopt.types import Matrix, Vector
