@@ -29,6 +29,9 @@ def swarmopt_register_problems() -> list[Registration]:
         Registration(
             "knapsack", f"{room}.combinatorial:Knapsack", "The most valuable items of a set weight."
         ),
+        Registration(
+            "coco", f"{room}.coco:Coco", "A function of COCO's bbob or bbob-mixint (extra: coco)."
+        ),
     ]
 
 

@@ -112,9 +112,12 @@ def test_crossover_keeps_the_mean_of_the_parents() -> None:
 
 
 def test_polynomial_mutation_follows_its_formula() -> None:
-    u = np.array([0.0, 0.1, 0.5, 0.9])
-    expected = [-1.0, 0.2 ** (1 / 21) - 1, 0.0, 1 - 0.2 ** (1 / 21)]
-    np.testing.assert_allclose(GA()._polynomial(u), expected, atol=1e-15)
+    steps = GA()._polynomial(50, default_rng(0))
+    for step, u in zip(steps, default_rng(0).random(50), strict=True):
+        if u < 0.5:
+            assert step == pytest.approx((2 * u) ** (1 / 21) - 1)
+        else:
+            assert step == pytest.approx(1 - (2 * (1 - u)) ** (1 / 21))
 
 
 def test_categories_of_children_come_from_their_parents() -> None:

@@ -40,13 +40,14 @@ def published_generation(
     rng = default_rng(seed)
     lead = max(1, int(pd * n))
     r2 = float(rng.random())
-    q, alpha = rng.standard_normal((n, 1))[:, 0], 1 - rng.random((lead, 1))[:, 0]
+    q = rng.standard_normal((n, 1))[:, 0]
+    alpha = 1 - rng.random((lead, 1))[:, 0] if r2 < st else np.empty(0)
     followers = [i for i in range(1, n + 1) if lead < i <= n / 2]
-    toss = rng.random((len(followers), d)) - 0.5
+    toss = rng.standard_normal((len(followers), d))
     y = np.empty((n, d))
     for i in range(1, n + 1):
         if i <= lead and r2 < st:
-            y[i - 1] = x[i - 1] * np.exp(-i / (alpha[i - 1] * state.generations))
+            y[i - 1] = x[i - 1] * np.exp(-i / (alpha[i - 1] * state.fixed.generations))
         elif i <= lead:
             y[i - 1] = x[i - 1] + q[i - 1] * np.ones(d)
         elif i > n / 2:
@@ -56,13 +57,14 @@ def published_generation(
             a_plus = a.T @ np.linalg.inv(a @ a.T)  # the explicit pseudo-inverse, (d, 1)
             step = (np.abs(x[i - 1] - x[0])[None, :] @ a_plus) @ np.ones((1, d))
             y[i - 1] = x[0] + step[0]
-    aware = rng.permutation(n)[: max(1, int(sd * n)) if sd else 0]
-    beta, k = rng.standard_normal((len(aware), d)), rng.uniform(-1, 1, len(aware))
+    aware = np.argsort(rng.random(n))[: max(1, int(sd * n))] if sd else []
+    beta = rng.standard_normal((len(aware), d))
     for row, s in enumerate(aware):
         if f[s] > f[0]:
             y[s] = x[0] + beta[row] * np.abs(x[s] - x[0])
         else:
-            y[s] = x[s] - k[row] * np.abs(x[s] - x[-1]) / ((f[s] - f[-1]) - 1e-50)
+            k = 2 * float(rng.random()) - 1
+            y[s] = x[s] - k * np.abs(x[s] - x[-1]) / ((f[s] - f[-1]) - 1e-50)
     result = np.empty((n, d))
     y = np.clip(y, domain.low, domain.high)
     result[order] = np.where(domain.discrete, np.round(y), y)
@@ -199,7 +201,7 @@ def test_integers_contract_to_zero_as_real_numbers_do() -> None:
 )
 def test_generations_follow_the_budget(budget: int | None, n: int, generations: int) -> None:
     state = SSAClassic().init(BOX, Horizon(budget))
-    assert (len(state.key), state.generations) == (n, generations)
+    assert (len(state.key), state.fixed.generations) == (n, generations)
 
 
 def test_birds_never_told_of_take_part_once_they_are() -> None:
@@ -208,7 +210,7 @@ def test_birds_never_told_of_take_part_once_they_are() -> None:
     state = algorithm.tell(state, algorithm.ask(state, default_rng(0)).first(2), np.ones(2))
     birds = algorithm.ask(state, default_rng(1))
     state = algorithm.tell(state, birds, np.full(5, np.inf))
-    assert state.visited.all()
+    assert state.n_visited == 5
     np.testing.assert_array_equal(state.unit[2:], birds.unit[2:])
 
 

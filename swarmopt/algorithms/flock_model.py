@@ -38,7 +38,8 @@ class Rates:
         c_1: learning rate of the rank-one update.
         c_mu: learning rate of the rank-mu update.
         chi: expected length of a standard normal vector.
-        gap: generations between two eigendecompositions.
+        gap: generations from one eigendecomposition to the next: as in the tutorial (section B.2),
+            and at least k candidates, so that each costs O(k^2) whatever n.
     """
 
     weights: Vector
@@ -126,7 +127,7 @@ def rates(k: int, n: int, *, diagonal: bool = False, negative: float = 1.0) -> R
         c_1=c_1,
         c_mu=c_mu,
         chi=math.sqrt(k) * (1 - 1 / (4 * k) + 1 / (21 * k * k)),
-        gap=1 if diagonal else max(1, int(1 / (10 * k * (c_1 + c_mu)))),
+        gap=1 if diagonal else max(1, int(1 / (10 * k * (c_1 + c_mu))), k // n),
     )
 
 
@@ -254,4 +255,6 @@ def decomposed(model: FlockModel) -> FlockModel:
 
 def _conditioned(variance: Vector) -> Vector:
     """Return the variances, none below the largest over `MAX_CONDITION`."""
-    return np.maximum(variance, max(variance.max(), TINY) / MAX_CONDITION)
+    least = max(float(variance.max()), TINY) / MAX_CONDITION
+    conditioned: Vector = np.maximum(variance, least)
+    return conditioned

@@ -9,7 +9,7 @@ Integers cross over as real numbers, are rounded at random and mutate by geometr
 are exchanged and drawn anew.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -98,59 +98,62 @@ class GA:
             return Candidates(domain.centre(latin_hypercube(n, domain.d, rng)))
         n_pairs = (n + 1) // 2
         # Parents stand best first, so the winner of a tournament is the lower of two indices.
-        winner = rng.integers(0, len(state.key), (2, 2 * n_pairs)).min(axis=0)
-        parents = state.unit[winner]
+        drawn = rng.random((2, 2 * n_pairs)) * len(state.key)
+        winner = np.minimum(drawn[0], drawn[1]).astype(np.int64)
+        parents = state.unit.take(winner, axis=0)
         unit = self._crossed(domain, parents[:n_pairs], parents[n_pairs:], rng)[:n]
         return Candidates(self._mutated(state, unit, rng))
 
     def tell(self, state: GAState, candidates: Candidates, key: Vector) -> GAState:
         """Keep the best distinct of children and parents; among equals the younger."""
-        children = candidates.unit
-        if state.domain.n_discrete:
-            children = state.domain.centre(children)
+        domain, children = state.domain, candidates.unit
+        if domain.n_discrete:
+            children = domain.centre(children)
         keys = np.concatenate((key, state.key))
-        order = np.argsort(keys, kind="stable")
-        unit = np.concatenate((children, state.unit))[order]
+        order = keys.argsort(kind="stable")
+        unit = np.concatenate((children, state.unit)).take(order, axis=0)
         keep = first_of_each(unit)[: state.population]
-        return replace(state, unit=unit[keep], key=keys[order[keep]])
+        return GAState(domain, state.population, unit.take(keep, axis=0), keys[order[keep]])
 
     def _crossed(self, domain: Domain, a: Matrix, b: Matrix, rng: Generator) -> Matrix:
         """Return (2m, d) children of m pairs: simulated binary crossover, not yet bounded."""
         m, d = a.shape
-        u = rng.random((m, d))
-        # beta = (2u)^(1/(eta+1)) below one half, (1/(2(1-u)))^(1/(eta+1)) above (Deb, Agrawal 1995)
-        beta = np.where(u < 0.5, 2.0 * u, 0.5 / (1.0 - u)) ** (1.0 / (self.crossover_eta + 1.0))
-        crosses = rng.random((m, 1)) < self.crossover
-        crosses = crosses & (rng.random((m, d)) < GENE_SHARE)
+        # beta = (2u)^(1/(eta+1)) below one half, (1/(2(1-u)))^(1/(eta+1)) above (Deb, Agrawal 1995),
+        # u uniform: so log(beta) is of Laplace's distribution with the scale 1/(eta+1).
+        widened = np.expm1(rng.laplace(0.0, 1.0 / (self.crossover_eta + 1.0), (m, d)))  # beta - 1
+        gene_share = GENE_SHARE * (rng.random((m, 1)) < self.crossover)
+        crosses = rng.random((m, d)) < gene_share
         # c1 = ((1 + beta) a + (1 - beta) b) / 2, c2 = ((1 - beta) a + (1 + beta) b) / 2
-        shift = np.where(crosses, 0.5 * (beta - 1.0) * (a - b), 0.0)
+        shift = np.where(crosses, 0.5 * widened * (a - b), 0.0)
         children = np.concatenate((a + shift, b - shift))
-        if domain.nominal.any():
+        if domain.n_discrete and domain.nominal.any():
             exchanged = rng.random((m, d)) < 0.5
             category = np.concatenate((np.where(exchanged, b, a), np.where(exchanged, a, b)))
             children = np.where(domain.nominal, category, children)
         return children
 
     def _mutated(self, state: GAState, unit: Matrix, rng: Generator) -> Matrix:
-        """Return the children mutated, rounded and inside the cube."""
+        """Return the children mutated, rounded and inside the cube; may write to `unit`."""
         domain = state.domain
         rate = 1.0 / domain.d if self.mutation is None else self.mutation
         mutates = rng.random(unit.shape) < rate
         if domain.n_discrete:
             unit = round_randomly(domain, unit, rng)
-        real = np.nonzero(mutates & domain.continuous if domain.n_discrete else mutates)
-        unit[real] += self._polynomial(rng.random(len(real[0])))
-        unit = reflect(unit, rng)
+        real = mutates & domain.continuous if domain.n_discrete else mutates
+        unit[real] += self._polynomial(int(np.count_nonzero(real)), rng)
+        if unit.min() < 0.0 or unit.max() > 1.0:
+            unit = reflect(unit, rng)
         if not domain.n_discrete:
             return unit
         mean_step = 1.0 + np.maximum(spread_in_levels(domain, state.unit), 1.0)
         return kick(domain, domain.centre(unit), mutates, mean_step, rng)
 
-    def _polynomial(self, u: Vector) -> Vector:
-        """Return steps of polynomial mutation from uniforms, both (m,)."""
-        # delta = (2u)^(1/(eta+1)) - 1 below one half, 1 - (2(1-u))^(1/(eta+1)) above
-        away = 1.0 - (2.0 * np.minimum(u, 1.0 - u)) ** (1.0 / (self.mutation_eta + 1.0))
-        return np.where(u < 0.5, -away, away)
+    def _polynomial(self, m: int, rng: Generator) -> Vector:
+        """Return (m,) steps of polynomial mutation."""
+        # delta = (2u)^(1/(eta+1)) - 1 below one half, 1 - (2(1-u))^(1/(eta+1)) above, u uniform:
+        # the logarithm of what is left of 1 is of Laplace's distribution, as in crossover.
+        log = rng.laplace(0.0, 1.0 / (self.mutation_eta + 1.0), m)
+        return np.copysign(np.expm1(-np.abs(log)), log)
 
 
 def _automatic(budget: int | None) -> int:

@@ -4,6 +4,8 @@ All of them take the whole population, and draw the same amount whatever they ar
 batch's stream stays in step.
 """
 
+from collections import deque
+
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
@@ -32,7 +34,8 @@ def reflect(unit: Matrix, rng: Generator) -> Matrix:
 
 def spread_in_levels(domain: Domain, unit: Matrix) -> Vector:
     """Return the standard deviation of each column, (d,), counted in its levels."""
-    spread: Vector = np.std(unit, axis=0) * domain.levels
+    away = unit - unit.sum(axis=0) / len(unit)  # np.std does this at thrice the cost
+    spread: Vector = np.sqrt((away * away).sum(axis=0) / len(unit)) * domain.levels
     return spread
 
 
@@ -58,7 +61,7 @@ def kick(
     rows, columns = np.nonzero(chosen & domain.discrete)  # few: the rest works on these alone
     u_length, u, nominal = u_length[rows, columns], u[rows, columns], domain.nominal[columns]
     levels = domain.levels[columns].astype(float)
-    level = np.clip(np.floor(unit[rows, columns] * levels), 0.0, levels - 1.0)
+    level = np.minimum(np.floor(unit[rows, columns] * levels), levels - 1.0)
     length = _geometric(1.0 / np.maximum(mean_step, 1.0), columns, u_length)
     stepped = level + np.where(u < 0.5, -length, length)
     outside = (stepped < 0) | (stepped > levels - 1)
@@ -99,6 +102,7 @@ def row_keys(rows: NDArray[np.generic]) -> NDArray[np.void]:
 
 def first_of_each(rows: NDArray[np.generic]) -> Integers:
     """Return the indices of the first occurrence of each distinct row, ascending."""
-    last_to_first = row_keys(rows).tolist()[::-1]  # hashing is faster than sorting rows
-    first = dict(zip(last_to_first, range(len(rows) - 1, -1, -1), strict=True))
-    return np.sort(np.fromiter(first.values(), np.int64, len(first)))
+    first: dict[bytes, int] = {}
+    keys = row_keys(rows).tolist()  # hashing is faster than sorting rows
+    deque(map(first.setdefault, keys, range(len(keys))), maxlen=0)
+    return np.fromiter(first.values(), np.int64, len(first))

@@ -8,7 +8,7 @@ Integers keep their latent real position, which only decoding rounds. Discrete c
 now and then, so that none freezes; categories are copied instead of moved.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -103,15 +103,15 @@ class PSO:
             unit = latin_hypercube(n, d, rng)
             return Moves(unit, 0.5 * (rng.random(shape) - unit))
         x, memory = state.position, state.memory
-        guide = memory[_best_neighbour(state.memory_key)]
+        guide = memory.take(_best_neighbour(state.memory_key), axis=0)
         # v = w v + c1 r1 (p - x) + c2 r2 (l - x), x = x + v (Clerc and Kennedy 2002)
         pull = rng.random((2, n, d))
         velocity = self.inertia * state.velocity
         velocity += self.cognitive * pull[0] * (memory - x)
         velocity += self.social * pull[1] * (guide - x)
-        np.clip(velocity, -self.max_velocity, self.max_velocity, out=velocity)
+        velocity.clip(-self.max_velocity, self.max_velocity, out=velocity)
         aim = x + velocity
-        unit = np.clip(aim, 0.0, 1.0)
+        unit = aim.clip(0.0, 1.0)
         np.multiply(velocity, BOUNCE, out=velocity, where=aim != unit)
         if state.domain.n_discrete:
             unit = _discrete(state, unit, guide, rng)
@@ -123,8 +123,8 @@ class PSO:
         improved = key <= state.memory_key[:n]
         memory = np.where(improved[:, None], candidates.unit, state.memory[:n])
         memory_key = np.where(improved, key, state.memory_key[:n])
-        return replace(
-            state,
+        return PSOState(
+            state.domain,
             started=True,
             position=_laid_over(state.position, candidates.unit),
             velocity=_laid_over(state.velocity, candidates.velocity),

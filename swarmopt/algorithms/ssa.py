@@ -18,80 +18,25 @@ from typing import ClassVar
 import numpy as np
 from numpy.random import Generator
 
-from swarmopt.algorithm import Candidates, Horizon
+from swarmopt.algorithm import Horizon
 from swarmopt.algorithms import flock_model, moves, ssa_roles
 from swarmopt.algorithms.flock_model import FlockModel
-from swarmopt.algorithms.ssa_flock import (
-    NEAREST,
-    Columns,
-    Flock,
-    SuccessMemory,
-    Watch,
-    nearest,
+from swarmopt.algorithms.ssa_flock import NEAREST, Columns, Flock, SuccessMemory, Watch, nearest
+from swarmopt.algorithms.ssa_state import (
+    PRODUCER,
+    ROLES,
+    SCOUT,
+    SCROUNGER,
+    SETTLER,
+    Birds,
+    Shares,
+    SSAState,
 )
 from swarmopt.errors import SettingError, UnknownNameError
 from swarmopt.space import Domain
 from swarmopt.types import Integers, Mask, Matrix, Vector
 
-ROLES = ("producers", "scroungers", "scouts")
-PRODUCER, SCROUNGER, SCOUT, SETTLER = range(4)  # settlers are the first birds of a flock
 COLLAPSED = 1e-11  # standard deviation of a real variable, in units of the cube
-
-
-@dataclass(frozen=True, eq=False)
-class Birds(Candidates):
-    """A batch, and what `tell` must know of each bird.
-
-    Attributes:
-        role: (n,) PRODUCER, SCROUNGER, SCOUT or SETTLER.
-        slot: (n,) index of the bird it competes with, or NEAREST.
-        weight: (n,) F of a scrounger, else 0.
-        crossover: (n,) CR of a scrounger, else 0.
-        epoch: how many restarts came before.
-    """
-
-    role: Integers
-    slot: Integers
-    weight: Vector
-    crossover: Vector
-    epoch: int
-
-
-@dataclass(frozen=True, eq=False)
-class SSAState:
-    """What the search knows.
-
-    Attributes:
-        columns: which columns each mechanism works on.
-        batch: candidates wanted at once, at least.
-        n: candidates per batch in this epoch.
-        n_memory: birds that settle in this epoch.
-        epoch: how many restarts came before.
-        flock: the birds; None before the first have settled.
-        model: over the k numeric columns; None where there are none.
-        probability: (c, K) of the levels of the nominal columns.
-        success: settings with which scroungers succeeded.
-        credit: (3,) smoothed rate at which each role's candidates enter the elite.
-        share: (3,) of a batch that each role gets; sums to 1.
-        watch: what the alarm knows.
-        best: (d,) the best position of all epochs; None before the first.
-        best_key: its key.
-    """
-
-    columns: Columns
-    batch: int
-    n: int
-    n_memory: int
-    epoch: int
-    flock: Flock | None
-    model: FlockModel | None
-    probability: Matrix
-    success: SuccessMemory
-    credit: Vector
-    share: Vector
-    watch: Watch
-    best: Vector | None
-    best_key: float
 
 
 @dataclass(frozen=True)
@@ -184,7 +129,7 @@ class SSA:
             parts.append(part)
         unit = np.concatenate(parts) if len(parts) > 1 else parts[0]
         if columns.n_discrete:
-            chosen = _margin(columns, role, rng)
+            chosen = ssa_roles.margin(columns, role == SCROUNGER, rng)
             if scouted is not None:
                 chosen[b:] |= scouted
             unit = ssa_roles.explored(columns, flock, unit, chosen, rng)
@@ -221,8 +166,10 @@ class SSA:
         new_flock = flock.challenged(target, centred, key, order)
         if role[0] == SETTLER:
             return replace(state, flock=new_flock, best=best, best_key=best_key)
-        credit, share = self._credited(state, flock, role, key)
-        model, probability = self._learnt(state, unit[order], centred[order], role[order])
+        leader = float(flock.key[flock.order[0]])
+        credit, share = self._credited(state, leader, role, key)
+        foreign = role[order] != PRODUCER
+        model, probability = self._learnt(state, unit[order], centred[order], foreign)
         new = SSAState(
             columns=columns,
             batch=state.batch,
@@ -245,7 +192,7 @@ class SSA:
 
     def report(self, state: SSAState) -> dict[str, float]:
         """Return what a run's history shows of the state: shares of the roles, size, restarts."""
-        shares = dict(zip(ROLES, state.share.tolist(), strict=True))
+        shares = dict(zip(ROLES, state.share, strict=True))
         return {**shares, "population": state.n, "restarts": state.epoch}
 
     def _epoch(
@@ -260,7 +207,7 @@ class SSA:
         if k:
             rates = flock_model.rates(k, n, diagonal=diagonal, negative=self.negative)
             model = flock_model.start(np.full(k, 0.5), self.sigma, rates, diagonal=diagonal)
-        share = np.array(self.shares) * self._present
+        share = [s * here for s, here in zip(self.shares, self._present, strict=True)]
         return SSAState(
             columns=columns,
             batch=batch,
@@ -271,17 +218,17 @@ class SSA:
             model=model,
             probability=ssa_roles.uniform_probability(columns),
             success=SuccessMemory(np.full(5, 0.5), np.full(5, 0.7)),
-            credit=np.zeros(3),
-            share=share / share.sum(),
+            credit=(0.0, 0.0, 0.0),
+            share=tuple(s / sum(share) for s in share),
             watch=Watch.begun(10 + int(30 * columns.domain.d / n)),
             best=best,
             best_key=best_key,
         )
 
     @cached_property
-    def _present(self) -> Vector:
-        """(3,) 1 for each role that takes part, else 0."""
-        return np.array([float(role in self.roles) for role in ROLES])
+    def _present(self) -> tuple[bool, ...]:
+        """Whether each of the three roles takes part."""
+        return tuple(role in self.roles for role in ROLES)
 
     @staticmethod
     def _settlers(state: SSAState, rng: Generator) -> Birds:
@@ -294,23 +241,28 @@ class SSA:
         return Birds(unit, np.full(n, SETTLER), np.full(n, NEAREST), none, none, state.epoch)
 
     def _credited(
-        self, state: SSAState, flock: Flock, role: Integers, key: Vector
-    ) -> tuple[Vector, Vector]:
-        """Return credit and shares of the roles, (3,) each, after a batch."""
-        threshold = flock.key[flock.order[flock.elite(self.elite) - 1]]
-        entered = np.bincount(role, key < threshold, 3)
-        rate = entered / np.maximum(np.bincount(role, minlength=3), 1)
-        credit = self.smoothing * state.credit + (1 - self.smoothing) * rate
-        present = self._present
-        earned = credit * present
-        total = float(earned.sum())
-        if total <= 0.0:
+        self, state: SSAState, leader: float, role: Integers, key: Vector
+    ) -> tuple[Shares, Shares]:
+        """Return credit and shares of the roles after a batch; a role not asked earns nothing."""
+        led = np.bincount(role, key < leader, 3).tolist()
+        asked = np.bincount(role, minlength=3).tolist()
+        s = self.smoothing
+        credit = tuple(
+            s * c + (1 - s) * won / max(n, 1)
+            for c, won, n in zip(state.credit, led, asked, strict=True)
+        )
+        earned = sum(credit)
+        if earned <= 0.0:
             return credit, state.share
-        share = self.floor * present + (1 - self.floor * float(present.sum())) * earned / total
+        rest = 1 - self.floor * sum(self._present)
+        share = tuple(
+            self.floor * here + rest * c / earned
+            for c, here in zip(credit, self._present, strict=True)
+        )
         return credit, share
 
     def _learnt(
-        self, state: SSAState, ranked: Matrix, centred: Matrix, role: Integers
+        self, state: SSAState, ranked: Matrix, centred: Matrix, foreign: Mask
     ) -> tuple[FlockModel | None, Matrix]:
         """Return the model and the probabilities after a batch, (n, d) best first."""
         columns, model, probability = state.columns, state.model, state.probability
@@ -326,8 +278,8 @@ class SSA:
             return model, probability
         numeric = ranked if columns.only_numeric else ranked[:, columns.numeric]
         if len(columns.real) < len(columns.numeric):
-            numeric = _centred_elsewhere(columns, model.mean, numeric, centred)
-        return flock_model.update(model, numeric, role != PRODUCER), probability
+            numeric = columns.centred_elsewhere(model.mean, numeric, centred)
+        return flock_model.update(model, numeric, foreign), probability
 
     def _alarmed(self, state: SSAState) -> bool:
         """Return whether the flock has collapsed, or its cost is flat or stagnates."""
@@ -339,18 +291,11 @@ class SSA:
         return bool((model.deviation[real] < COLLAPSED).all())
 
 
-def _split(share: Vector, n: int, u: float) -> tuple[int, int]:
+def _split(share: Shares, n: int, u: float) -> tuple[int, int]:
     """Return where producers end and where scroungers end among n, by systematic sampling."""
-    producers, scroungers, scouts = share.tolist()
+    producers, scroungers, scouts = share
     total = producers + scroungers + scouts
     return int(producers / total * n + u), int((producers + scroungers) / total * n + u)
-
-
-def _margin(columns: Columns, role: Integers, rng: Generator) -> Mask:
-    """Return (n, d) which discrete values move by the way, so that none freezes."""
-    n = len(role)
-    chance = np.where(role == SCROUNGER, 0.5, 1.0 / n) / columns.n_discrete
-    return rng.random((n, columns.domain.d)) < chance[:, None]
 
 
 def _settled(
@@ -383,15 +328,3 @@ def _succeeded(
         return success
     overtaken = flock.overtaken(slot, key[rows])
     return success.learnt(candidates.weight[rows], candidates.crossover[rows], overtaken)
-
-
-def _centred_elsewhere(columns: Columns, mean: Vector, numeric: Matrix, centred: Matrix) -> Matrix:
-    """Return (n, k) with discrete values outside the mean's bin moved to the middle of theirs.
-
-    Source: Marty and others, "LB+IC-CMA-ES: two simple modifications of CMA-ES to handle
-    mixed-integer problems", 2024 (integer centring).
-    """
-    bins = columns.bins
-    home = np.floor(np.minimum(mean, 1.0 - 1e-12) * bins)
-    away = (bins > 0) & (np.floor(numeric * bins) != home)
-    return np.where(away, centred[:, columns.numeric], numeric)

@@ -68,6 +68,21 @@ class Columns:
         """Whether no column is continuous."""
         return self.n_discrete == len(self.free)
 
+    def centred_elsewhere(self, mean: Vector, numeric: Matrix, centred: Matrix) -> Matrix:
+        """Return (n, k) with discrete values outside the mean's bin in the middle of theirs.
+
+        Source: Marty and others, "LB+IC-CMA-ES: two simple modifications of CMA-ES to handle
+        mixed-integer problems", 2024 (integer centring).
+
+        Args:
+            mean: (k,) of the Gaussian model.
+            numeric: (n, k) candidates, numeric columns only.
+            centred: (n, d) candidates, discrete values in the middle of their bins.
+        """
+        home = np.floor(np.minimum(mean, 1.0 - 1e-12) * self.bins)
+        away = (self.bins > 0) & (np.floor(numeric * self.bins) != home)
+        return np.where(away, centred[:, self.numeric], numeric)
+
 
 @dataclass(frozen=True, eq=False)
 class Flock:
@@ -93,7 +108,9 @@ class Flock:
     def overtaken(self, slot: Integers, key: Vector) -> Integers:
         """Return (s,) how many ranks lie between birds (s,) and better keys (s,)."""
         ranked = self.key[self.order]
-        return np.searchsorted(ranked, self.key[slot]) - np.searchsorted(ranked, key)
+        before: Integers = np.searchsorted(ranked, self.key[slot])
+        overtaken: Integers = before - np.searchsorted(ranked, key)
+        return overtaken
 
     def challenged(self, target: Integers, unit: Matrix, key: Vector, order: Integers) -> "Flock":
         """Return the flock after each candidate met a bird: better or equal wins.
@@ -134,7 +151,8 @@ def nearest(columns: Columns, flock: Flock, unit: Matrix) -> Integers:
     if len(columns.nominal):
         nominal = columns.nominal
         square = square + (unit[:, None, nominal] != birds[None, :, nominal]).sum(axis=2)
-    return square.argmin(axis=1)
+    found: Integers = square.argmin(axis=1)
+    return found
 
 
 @dataclass(frozen=True, eq=False)

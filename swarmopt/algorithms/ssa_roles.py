@@ -128,6 +128,22 @@ def _below(limit: int, shape: int | tuple[int, int], rng: Generator) -> Integers
     return (rng.random(shape) * limit).astype(np.int64)
 
 
+def margin(columns: Columns, scrounging: Mask, rng: Generator) -> Mask:
+    """Return (n, d) which discrete values move by the way, so that no coordinate freezes.
+
+    One in a batch, on average; of a scrounger every other, since its own moves may all round to
+    nothing.
+
+    Args:
+        columns: of d columns.
+        scrounging: (n,) which candidates are scroungers.
+        rng: draws.
+    """
+    n = len(scrounging)
+    chance = np.where(scrounging, 0.5, 1.0 / n) / columns.n_discrete
+    return rng.random((n, columns.domain.d)) < chance[:, None]
+
+
 def explored(columns: Columns, flock: Flock, unit: Matrix, chosen: Mask, rng: Generator) -> Matrix:
     """Return (n, d) with the chosen discrete coordinates moved to other levels.
 
@@ -162,7 +178,8 @@ def uniform_probability(columns: Columns) -> Matrix:
     """Return (c, K) equal probabilities of the levels, 0 beyond a column's last one."""
     widest = int(columns.categories.max(initial=0))
     inside = np.arange(widest) < columns.categories[:, None]
-    return inside / np.maximum(columns.categories, 1.0)[:, None]
+    probability: Matrix = inside / columns.categories[:, None]
+    return probability
 
 
 def learnt_probability(
@@ -182,4 +199,5 @@ def learnt_probability(
     seen = np.bincount(cell, np.repeat(weights, c), c * widest).reshape(c, widest)
     least = 0.2 / (columns.n_discrete * columns.categories[:, None])
     blend = np.maximum(0.9 * probability + 0.1 * seen, np.where(probability > 0.0, least, 0.0))
-    return blend / blend.sum(axis=1, keepdims=True)
+    blend /= blend.sum(axis=1, keepdims=True)
+    return blend

@@ -1,0 +1,69 @@
+"""What the default sparrow search passes from batch to batch: birds on their way, and its state."""
+
+from dataclasses import dataclass
+
+from swarmopt.algorithm import Candidates
+from swarmopt.algorithms.flock_model import FlockModel
+from swarmopt.algorithms.ssa_flock import Columns, Flock, SuccessMemory, Watch
+from swarmopt.types import Integers, Matrix, Vector
+
+Shares = tuple[float, ...]  # one for each role
+
+ROLES = ("producers", "scroungers", "scouts")
+PRODUCER, SCROUNGER, SCOUT, SETTLER = range(4)  # settlers are the first birds of a flock
+
+
+@dataclass(frozen=True, eq=False)
+class Birds(Candidates):
+    """A batch, and what `tell` must know of each bird.
+
+    Attributes:
+        role: (n,) PRODUCER, SCROUNGER, SCOUT or SETTLER.
+        slot: (n,) index of the bird it competes with, or NEAREST.
+        weight: (n,) F of a scrounger, else 0.
+        crossover: (n,) CR of a scrounger, else 0.
+        epoch: how many restarts came before.
+    """
+
+    role: Integers
+    slot: Integers
+    weight: Vector
+    crossover: Vector
+    epoch: int
+
+
+@dataclass(frozen=True, eq=False)
+class SSAState:
+    """What the search knows.
+
+    Attributes:
+        columns: which columns each mechanism works on.
+        batch: candidates wanted at once, at least.
+        n: candidates per batch in this epoch.
+        n_memory: birds that settle in this epoch.
+        epoch: how many restarts came before.
+        flock: the birds; None before the first have settled.
+        model: over the k numeric columns; None where there are none.
+        probability: (c, K) of the levels of the nominal columns.
+        success: settings with which scroungers succeeded.
+        credit: of each role, the smoothed rate at which its candidates beat the leader.
+        share: of a batch that each role gets; they sum to 1.
+        watch: what the alarm knows.
+        best: (d,) the best position of all epochs; None before the first.
+        best_key: its key.
+    """
+
+    columns: Columns
+    batch: int
+    n: int
+    n_memory: int
+    epoch: int
+    flock: Flock | None
+    model: FlockModel | None
+    probability: Matrix
+    success: SuccessMemory
+    credit: Shares
+    share: Shares
+    watch: Watch
+    best: Vector | None
+    best_key: float
