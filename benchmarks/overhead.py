@@ -1,80 +1,138 @@
-"""What the optimizer itself costs: microseconds per candidate.
+"""What the optimizer itself costs: microseconds per candidate, without the objective.
 
-First table: ask and tell alone, beside the floor: the bare random draws and array passes that a
-population method hardly does without (one uniform and one normal matrix, a clip and a sort). Second
-table: all of `minimize` on a batch sphere, less the time spent in the objective.
+First table: ask and tell of ours alone, beside the floor: the bare random draws and array passes
+that a population method hardly does without (one uniform and one normal matrix, a clip and a sort).
+Second table: whole runs of other packages, less the time inside the objective, from the end of
+their first population on; those that are not installed are named and skipped. Third: all of
+`minimize` on a batch sphere, less the objective. Last: the peak memory of ours.
 
-    python benchmarks/overhead.py [--repeats 7] [--batches 60]
+    python -m benchmarks.overhead [--repeats 5] [--batches 60]
 
-Every figure is the median over repeats. Timing is never asserted.
+Every figure is the median over repeats; long ones have fewer batches. Timing is never asserted.
 """
 
+import tracemalloc
 from collections.abc import Callable
+from dataclasses import fields
 from functools import partial
-from importlib import import_module
+from importlib.util import find_spec
 from statistics import median
 from time import perf_counter
 
 import click
 import numpy as np
 
-from swarmopt import minimize
+from benchmarks.overhead_peers import PEERS, Peer, Stopwatch
+from swarmopt import minimize, plugins
 from swarmopt.algorithm import AnyAlgorithm, Horizon, Streams
 from swarmopt.space import Categorical, Domain, Integer, Ordinal, Real, Space
 from swarmopt.types import Matrix, Vector
 
-SIZES = ((20, 10), (50, 20), (100, 100))
-ALGORITHMS = {
-    "pso": "PSO",
-    "ga": "GA",
-    "ssa-classic": "SSAClassic",
-    "random-search": "RandomSearch",
-    "ssa": "SSA",
-}
+SIZES = ((20, 10), (50, 30), (100, 100), (1000, 100), (1000, 1000))
+LONG = 20_000  # numbers in a population from which on there are fewer batches
+FEW = 4  # batches then
+LARGEST = SIZES[-1]
 
 
 @click.command()
-@click.option("--repeats", default=7, show_default=True, help="Runs of which to take the median.")
+@click.option("--repeats", default=5, show_default=True, help="Runs of which to take the median.")
 @click.option("--batches", default=60, show_default=True, help="Batches per run.")
-def main(repeats: int, batches: int) -> None:
-    """Print both tables."""
+@click.option("--peers/--no-peers", default=True, help="Whether to time other packages.")
+def main(*, repeats: int, batches: int, peers: bool) -> None:
+    """Print all tables."""
     kinds = found()
-    print("ask and tell, microseconds per candidate (ratio to the floor)")
-    print(f"{'n':>4} {'d':>4} {'space':<6} {'floor':>6}" + "".join(f"{k:>21}" for k in kinds))
+    print("ask and tell, microseconds per candidate (ratio to the floor)\n")
+    heading(list(kinds))
     for n, d in SIZES:
-        for space in ("real", "mixed"):
-            domain = real(d) if space == "real" else mixed(d)
-            floor = middle(partial(floor_time, n, d, batches), repeats)
-            row = f"{n:>4} {d:>4} {space:<6} {floor:>6.2f}"
-            for make in kinds.values():
-                algorithm = make(population=n)
-                cost = middle(partial(ask_tell_time, algorithm, domain, batches), repeats)
-                row += f"{cost:>14.2f} ({cost / floor:4.1f})"
-            print(row, flush=True)
+        for space in (real(d), mixed(d)):
+            some = batches_of(n, d, batches)
+            floor = middle(partial(floor_time, n, d, some), repeats)
+            costs: list[float | None] = [
+                middle(partial(ask_tell_time, sized(make, n), space.domain, some), repeats)
+                for make in kinds.values()
+            ]
+            row(n, d, space, floor, costs)
+    if peers:
+        time_peers(repeats, batches)
     n, d = 50, 20
-    print(f"\nminimize less the objective, batch sphere, n = {n}, d = {d}, microseconds")
+    print(f"\nminimize less the objective, batch sphere, n = {n}, d = {d}, microseconds\n")
     for name, make in kinds.items():
-        algorithm = make(population=n)
-        cost = middle(partial(loop_time, algorithm, d, n * batches), repeats)
+        cost = middle(partial(loop_time, sized(make, n), d, n * batches), repeats)
         print(f"{name:>14} {cost:>6.2f}", flush=True)
+    n, d = LARGEST
+    print(f"\npeak memory of ask and tell at n = {n}, d = {d}, in matrices of n x d float64\n")
+    for name, make in kinds.items():
+        print(f"{name:>14} {peak_memory(sized(make, n), real(d).domain, n):>6.1f}", flush=True)
+
+
+def time_peers(repeats: int, batches: int) -> None:
+    """Print the table of other packages."""
+    here = [peer for peer in PEERS if find_spec(peer.module) is not None]
+    print("\nother packages, microseconds per candidate (ratio to the floor)\n")
+    for peer in PEERS:
+        if peer not in here:
+            print(f"skipped: {peer.name} (pip install {peer.distribution})")
+    heading([peer.name for peer in here])
+    for n, d in SIZES:
+        for space in (real(d), mixed(d)):
+            some = batches_of(n, d, batches)
+            floor = middle(partial(floor_time, n, d, some), repeats)
+            times = 1 if n * d >= LONG else repeats
+            native = [peer.mixed or not space.domain.n_discrete for peer in here]
+            costs = [
+                middle(partial(peer_time, peer, n, space, some), times)
+                if can and n * d <= peer.most
+                else None
+                for peer, can in zip(here, native, strict=True)
+            ]
+            row(n, d, space, floor, costs)
+    large = [peer.name for peer in here if peer.most < np.prod(LARGEST)]
+    if large:
+        print(
+            f"\nleft out at {LARGEST}, where they take more than 8 GB or many minutes: {', '.join(large)}"
+        )
+
+
+def heading(names: list[str]) -> None:
+    """Print the head of a table."""
+    print("| n | d | space | floor | " + " | ".join(names) + " |")
+    print("|---" * (4 + len(names)) + "|", flush=True)
+
+
+def row(n: int, d: int, space: Space, floor: float, costs: list[float | None]) -> None:
+    """Print a row of a table; None where a figure does not apply."""
+    kind = "mixed" if space.domain.n_discrete else "real"
+    texts = ["" if cost is None else f"{cost:.1f} ({cost / floor:.1f})" for cost in costs]
+    print(f"| {n} | {d} | {kind} | {floor:.2f} | " + " | ".join(texts) + " |", flush=True)
 
 
 def found() -> dict[str, Callable[..., AnyAlgorithm]]:
-    """Return the algorithms that are there, by name."""
-    room = import_module("swarmopt.algorithms")
-    return {name: getattr(room, kind) for name, kind in ALGORITHMS.items() if kind in dir(room)}
+    """Return our registered algorithms, by name."""
+    entries = plugins.installed().entries["algorithm"]
+    return {name: entry.load() for name, entry in entries.items() if entry.owner == "swarmopt"}
 
 
-def real(d: int) -> Domain:
+def sized(make: Callable[..., AnyAlgorithm], n: int) -> AnyAlgorithm:
+    """Return an instance with a population of n, where it has such a setting."""
+    has_population = "population" in {f.name for f in fields(make)}  # type: ignore[arg-type]
+    return make(population=n) if has_population else make()
+
+
+def batches_of(n: int, d: int, batches: int) -> int:
+    """Return how many batches to time."""
+    return min(batches, FEW) if n * d >= LONG else batches
+
+
+def real(d: int) -> Space:
     """Return d real columns."""
-    return Space([Real(-5, 5)] * d).domain
+    return Space([Real(-5, 5)] * d)
 
 
-def mixed(d: int) -> Domain:
+def mixed(d: int) -> Space:
     """Return d columns, a quarter each integers, ordinals and categories, the rest real."""
     k = d // 4
     discrete = (Integer(0, 9), Ordinal([1, 2, 4, 8]), Categorical(list("abcde")))
-    return Space([*[Real(-5, 5)] * (d - 3 * k), *discrete * k]).domain
+    return Space([*[Real(-5, 5)] * (d - 3 * k), *discrete * k])
 
 
 def middle(time: Callable[[int], float], repeats: int) -> float:
@@ -111,6 +169,12 @@ def ask_tell_time(algorithm: AnyAlgorithm, domain: Domain, batches: int, seed: i
     return 1e6 * spent / n_told
 
 
+def peer_time(peer: Peer, n: int, space: Space, batches: int, seed: int) -> float:
+    """Return microseconds per candidate of a peer after its first n, less the objective."""
+    watch = Stopwatch(space, warm=n, until=n * (batches + 1))
+    return peer.time(watch, n, seed)
+
+
 def loop_time(algorithm: AnyAlgorithm, d: int, budget: int, seed: int) -> float:
     """Return microseconds per candidate of `minimize`, less the time inside the objective."""
     inside = 0.0
@@ -127,6 +191,19 @@ def loop_time(algorithm: AnyAlgorithm, d: int, budget: int, seed: int) -> float:
         sphere, [(-5, 5)] * d, batch=True, algorithm=algorithm, budget=budget, seed=seed
     )
     return 1e6 * (perf_counter() - start - inside) / result.nfev
+
+
+def peak_memory(algorithm: AnyAlgorithm, domain: Domain, n: int) -> float:
+    """Return the most memory that a few batches take at once, the state included, in matrices."""
+    streams = Streams(0)
+    tracemalloc.start()
+    state = algorithm.init(domain, Horizon(budget=10**5))
+    for g in range(FEW):
+        candidates = algorithm.ask(state, streams.at(g))
+        state = algorithm.tell(state, candidates, ((candidates.unit - 0.4) ** 2).sum(axis=1))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return float(peak / (8.0 * n * domain.d))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from swarmopt.algorithm import Algorithm, Candidates, Horizon, Seeds
     from swarmopt.errors import (
         AllFailedError,
+        FinishError,
         FolderError,
         ObjectiveError,
         PluginError,
@@ -35,8 +36,8 @@ if TYPE_CHECKING:
 _ROOMS = {
     "algorithm": ("Algorithm", "Candidates", "Horizon", "Seeds"),
     "errors": (
-        "AllFailedError", "FolderError", "ObjectiveError", "PluginError", "SettingError",
-        "SwarmoptError", "UnknownNameError",
+        "AllFailedError", "FinishError", "FolderError", "ObjectiveError", "PluginError",
+        "SettingError", "SwarmoptError", "UnknownNameError",
     ),
     "evaluation": ("Evaluation", "Outcome"),
     "problem": ("FunctionProblem", "Problem"),
@@ -51,7 +52,7 @@ _MODULES = ("algorithms", "testing")
 
 __all__ = [  # noqa: RUF022 - a test compares it with the imports above
     "AllFailedError", "Algorithm", "Batch", "Boolean", "Candidates", "Categorical", "Domain",
-    "Evaluation", "FolderError", "FunctionProblem", "History", "Horizon", "Integer",
+    "Evaluation", "FinishError", "FolderError", "FunctionProblem", "History", "Horizon", "Integer",
     "ObjectiveError", "Optimizer", "Ordinal", "Outcome", "PluginError", "Problem", "Real",
     "Result", "Seeds", "SettingError", "Space", "Step", "Stop", "SwarmoptError",
     "UnknownNameError", "algorithms", "minimize", "testing",

@@ -13,6 +13,10 @@ def swarmopt_register_problems() -> list[Registration]:
         Registration("rosenbrock", f"{room}.analytic:Rosenbrock", "A bent, flat valley."),
         Registration("rastrigin", f"{room}.analytic:Rastrigin", "About 10^dim local minima."),
         Registration("ackley", f"{room}.analytic:Ackley", "One hole in a dented plain."),
+        Registration("griewank", f"{room}.analytic:Griewank", "A bowl with countless dimples."),
+        Registration(
+            "schwefel", f"{room}.analytic:Schwefel", "Deep valleys, the second best far off."
+        ),
         Registration(
             "constrained-sphere",
             f"{room}.analytic:ConstrainedSphere",
@@ -27,7 +31,20 @@ def swarmopt_register_problems() -> list[Registration]:
             "tuning", f"{room}.mixed:Tuning", "Made-up network tuning: every kind of variable."
         ),
         Registration(
+            "integer-quadratic",
+            f"{room}.integer:IntegerQuadratic",
+            "A narrow, rotated bowl on whole numbers.",
+        ),
+        Registration(
             "knapsack", f"{room}.combinatorial:Knapsack", "The most valuable items of a set weight."
+        ),
+        Registration(
+            "nk-landscape",
+            f"{room}.combinatorial:NKLandscape",
+            "Bits whose worth depends on their neighbours.",
+        ),
+        Registration(
+            "max-sat", f"{room}.combinatorial:MaxSat", "Random 3-SAT with a hidden solution."
         ),
         Registration(
             "coco", f"{room}.coco:Coco", "A function of COCO's bbob or bbob-mixint (extra: coco)."
@@ -48,6 +65,10 @@ def swarmopt_register_algorithms() -> list[Registration]:
         ),
         Registration("pso", f"{room}.pso:PSO", "Particle swarm in a ring neighbourhood."),
         Registration("ga", f"{room}.ga:GA", "Genetic algorithm with SBX and native integers."),
+        Registration("de", f"{room}.de:DE", "Differential evolution with a pool of parameters."),
+        Registration(
+            "abc", f"{room}.bee_colony:ABC", "Artificial bee colony as in ABCPruner's search."
+        ),
         Registration(
             "random-search",
             f"{room}.random_search:RandomSearch",

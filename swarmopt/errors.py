@@ -5,12 +5,20 @@ SwarmoptError                what `except` catches to get all of them
 │   └── UnknownNameError     a name is not known; the message lists the nearest ones
 ├── ObjectiveError           the objective breaks its contract: shape, violation (ValueError)
 ├── AllFailedError           no evaluation of the first batch succeeded (RuntimeError)
+├── FinishError              the search is done, but what comes after it failed (RuntimeError)
 ├── FolderError              a run folder cannot be made, read or written (OSError)
 └── PluginError              a plugin cannot be used (RuntimeError)
 """
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from swarmopt.result import Result
+
+
+LISTED = 16  # names in a message
 
 
 class SwarmoptError(Exception):
@@ -30,7 +38,8 @@ class UnknownNameError(SettingError):
         if near:
             advice = f"did you mean {' or '.join(map(repr, near))}?"
         elif names:
-            advice = f"known: {', '.join(names)}"
+            more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+            advice = f"known: {', '.join(names[:LISTED])}{more}"
         else:
             advice = "there are none"
         super().__init__(f"unknown {kind} {name!r}; {advice}{' ' + hint if hint else ''}")
@@ -42,6 +51,14 @@ class ObjectiveError(SwarmoptError, ValueError):
 
 class AllFailedError(SwarmoptError, RuntimeError):
     """No evaluation of the first batch succeeded; the message ends in the first traceback."""
+
+
+class FinishError(SwarmoptError, RuntimeError):
+    """What comes after the search failed; the search's result is in `result`, and in the folder."""
+
+    def __init__(self, message: str, result: "Result") -> None:
+        super().__init__(message)
+        self.result = result
 
 
 class FolderError(SwarmoptError, OSError):

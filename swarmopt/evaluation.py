@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from swarmopt.errors import ObjectiveError
 from swarmopt.types import Vector
 
+SMALLEST, LARGEST = float(np.nextafter(0.0, 1.0)), float(np.finfo(float).max)
 INFEASIBLE = 1e300  # keys from here on are infeasible; costs from here on count as not finite
 
 
@@ -68,11 +69,14 @@ class Evaluation:
                     f"expected one violation per cost, {self.cost.shape}; "
                     f"got {self.violation.shape}"
                 )
+            if self.violation.dtype != np.float64:
+                object.__setattr__(self, "violation", self.violation.astype(np.float64))
             wrong = ~(self.violation >= 0)
             if wrong.any():
                 raise ObjectiveError(
                     f"expected violations >= 0, where 0 means feasible; got "
-                    f"{self.violation[wrong][0]!r}. For a constraint g(x) <= 0 return max(0, g)"
+                    f"{float(self.violation[wrong][0])!r}. For a constraint g(x) <= 0 return "
+                    f"max(0, g)"
                 )
 
     def __len__(self) -> int:
@@ -97,8 +101,8 @@ class Evaluation:
         key = self.cost
         if self.violation is not None:
             v = self.violation
-            with np.errstate(invalid="ignore"):
-                share = np.where(np.isinf(v), 1.0, v / (1.0 + v))
+            # The logarithm keeps the order of violations from 5e-324 to 1.8e308, to 12 digits.
+            share = (np.log2(np.clip(v, SMALLEST, LARGEST)) + 1075.0) / 2100.0
             key = np.where(v > 0, INFEASIBLE * (1.0 + share), key)
         usable = np.abs(self.cost) < INFEASIBLE
         if self.violation is not None:

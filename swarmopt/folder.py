@@ -1,24 +1,65 @@
-"""The folder of a run: made whole or not at all, and never over something that exists."""
+"""The folder of a run: made whole or not at all, and never over something unasked."""
 
+import errno
 import importlib.metadata
 import json
+import logging
 import os
 import platform
 import shutil
 import tempfile
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import tomli_w
 
 from swarmopt.errors import FolderError
-from swarmopt.journal import Journal
+from swarmopt.journal import FILE, Journal
+from swarmopt.jsonable import jsonable
 from swarmopt.space import Space
+
+log = logging.getLogger(__name__)
 
 SETTINGS = "run.toml"
 RESULT = "result.json"
+PICTURE = "convergence.png"
+FILES = (SETTINGS, RESULT, PICTURE, FILE, f"{FILE}-wal", f"{FILE}-shm", f"{FILE}-journal")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A run folder that was just made; a context that ends with the run.
+
+    Attributes:
+        path: where it is.
+        replaced: where the earlier run of that name is now; None where there was none. It is
+            removed when this run ends well, and kept when it does not.
+    """
+
+    path: Path
+    replaced: Path | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        where: TracebackType | None,
+    ) -> None:
+        """Remove the earlier run, or say where it is kept."""
+        if self.replaced is None:
+            return
+        if error is None:
+            shutil.rmtree(self.replaced, ignore_errors=True)
+        else:
+            log.warning("the earlier run %s is kept in %s", self.path.name, self.replaced)
 
 
 def create(
@@ -28,10 +69,12 @@ def create(
     *,
     overwrite: bool = False,
     distributions: Iterable[str] = (),
-) -> Journal:
-    """Make a run folder with its settings and an empty record, and return the record.
+    artefacts: Iterable[str] = (),
+) -> RunFolder:
+    """Make a run folder with its settings and an empty record.
 
-    It is made under a temporary name beside `path` and renamed once it is whole.
+    It is made under a temporary name beside `path` and renamed once it is whole. An earlier run
+    that is overwritten is moved aside until this one has ended well.
 
     Args:
         path: where; must not exist, or be empty.
@@ -39,18 +82,20 @@ def create(
         space: of the run.
         overwrite: whether an earlier run folder at `path` may be replaced.
         distributions: packages beside the usual whose versions are noted.
+        artefacts: files that such a run leaves beside the usual.
 
     Raises:
         FolderError: it exists, or cannot be written.
     """
-    check_free(path, overwrite=overwrite)
+    check_free(path, overwrite=overwrite, artefacts=artefacts)
+    path = path.resolve()
     document = {
         **_without_none(settings),
         "versions": versions(["swarmopt", "numpy", "scipy", *distributions]),
     }
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+        fresh = Path(tempfile.mkdtemp(prefix=f".{path.name[:64]}-", dir=path.parent))
     except OSError as error:
         raise FolderError(
             f"no run folder can be made at {path}: {error.strerror or error}. Give a folder that "
@@ -60,49 +105,68 @@ def create(
         (fresh / SETTINGS).write_text(tomli_w.dumps(document), "utf-8")
         with Journal.create(fresh, space):
             pass
-        fresh.chmod(0o777 & ~_umask())
-        _put(fresh, path)
+        fresh.chmod(0o777 & ~umask())
+        return _put(fresh, path, overwrite=overwrite)
     except BaseException as error:
         shutil.rmtree(fresh, ignore_errors=True)
         if isinstance(error, OSError) and not isinstance(error, FolderError):
             raise FolderError(f"no run folder can be made at {path}: {error}") from error
         raise
-    return Journal.open(path)
 
 
-def check_free(path: Path, *, overwrite: bool) -> None:
+def check_free(path: Path, *, overwrite: bool, artefacts: Iterable[str] = ()) -> None:
     """Raise FolderError unless a run folder may be made at this path."""
-    if path.is_dir() and not any(path.iterdir()):
-        return
-    if not path.exists() and not path.is_symlink():
+    try:
+        path = path.resolve()
+        if not path.exists():
+            return
+        inside = sorted(entry.name for entry in path.iterdir())
+    except NotADirectoryError:
+        raise FolderError(f"no run folder can be made at {path}: it is a file") from None
+    except (OSError, RuntimeError) as error:  # no permission, a name too long, a circle of links
+        raise FolderError(f"no run folder can be made at {path}: {error}") from error
+    if not inside:
         return
     if not overwrite:
-        raise FolderError(
-            f"{path} exists already and is left as it is; give another folder, or replace it with "
-            f"--overwrite (overwrite=True)"
-        )
-    if not (path / SETTINGS).is_file():
+        raise _exists(path)
+    if SETTINGS not in inside:
         raise FolderError(
             f"{path} exists and is no run folder (it has no {SETTINGS}), so it is not overwritten; "
             f"give another folder"
         )
+    foreign = [name for name in inside if name not in {*FILES, *artefacts}]
+    if foreign:
+        raise FolderError(
+            f"{path} holds {foreign[0]!r}, which no such run leaves, so it is not overwritten; "
+            f"move it away, or give another folder"
+        )
 
 
-def _put(fresh: Path, path: Path) -> None:
-    """Rename the new folder to its place; an earlier run there goes away once that is done."""
-    if not path.exists():
-        fresh.rename(path)
-        return
-    old = Path(tempfile.mkdtemp(prefix=f".{path.name}-old-", dir=path.parent))
-    path.rename(old / path.name)
+def _put(fresh: Path, path: Path, *, overwrite: bool) -> RunFolder:
+    """Rename the new folder to its place, and an earlier run there aside."""
+    if not overwrite or not path.exists():
+        try:
+            fresh.rename(path)  # fails where a folder with something in it came in between
+        except OSError as error:
+            if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
+                raise _exists(path) from error
+            raise
+        return RunFolder(path)
+    aside = Path(tempfile.mkdtemp(prefix=f".{path.name[:64]}-replaced-", dir=path.parent))
+    path.rename(aside)
     try:
         fresh.rename(path)
     except OSError:
-        (old / path.name).rename(path)
+        aside.rename(path)
         raise
-    finally:
-        if path.exists():
-            shutil.rmtree(old, ignore_errors=True)
+    return RunFolder(path, aside)
+
+
+def _exists(path: Path) -> FolderError:
+    return FolderError(
+        f"{path} exists already and is left as it is; give another folder, or replace it with "
+        f"--overwrite (overwrite=True)"
+    )
 
 
 def free_path(parent: Path, stem: str) -> Path:
@@ -113,13 +177,37 @@ def free_path(parent: Path, stem: str) -> Path:
     return parent / f"{stem}-{n}"
 
 
+@contextmanager
+def reserved(parent: Path, stem: str) -> Iterator[Path]:
+    """Take the next free parent/stem-n as an empty folder; it goes away where it stays empty.
+
+    Raises:
+        FolderError: nothing can be made there.
+    """
+    while True:
+        path = free_path(parent, stem)
+        try:
+            parent.mkdir(parents=True, exist_ok=True)
+            path.mkdir()
+        except FileExistsError:
+            continue  # another run took it in between
+        except OSError as error:
+            raise FolderError(f"no run folder can be made at {path}: {error}") from error
+        break
+    try:
+        yield path
+    finally:
+        with suppress(OSError):
+            path.rmdir()
+
+
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
     """Write a JSON file: whole, or not at all.
 
     Raises:
         FolderError: it cannot be written.
     """
-    text = json.dumps(document, indent=2, allow_nan=False) + "\n"
+    text = json.dumps(jsonable(document), indent=2) + "\n"
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         temporary.write_text(text, "utf-8")
@@ -162,7 +250,8 @@ def _without_none(settings: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _umask() -> int:
+def umask() -> int:
+    """Return the process's mask of permissions that new files do not get."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from swarmopt.errors import FolderError
 from swarmopt.evaluation import Evaluation
+from swarmopt.jsonable import jsonable
 from swarmopt.space import Space
 from swarmopt.types import Integers, Matrix, Vector
 
@@ -104,7 +105,7 @@ class Journal:
         self._parts.append(part)
         text = part["x"].tobytes()
         size = 8 * x.shape[1]
-        info = [json.dumps(row) if row else None for row in evaluation.info] or [None] * n
+        info = [json.dumps(jsonable(row)) if row else None for row in evaluation.info] or [None] * n
         rows = zip(
             ids,
             [batch] * n,
@@ -177,27 +178,26 @@ class Record:
     status: NDArray[np.int8]
 
 
+def count(folder: Path) -> int:
+    """Return how many evaluations a run folder holds.
+
+    Raises:
+        FolderError: there is no record, or it cannot be read.
+    """
+    return int(_query(folder, "SELECT count(*) FROM evaluation")[0][0])
+
+
 def read(folder: Path) -> Record:
     """Return the record in a run folder, also while the run goes on.
 
     Raises:
         FolderError: there is none, or it cannot be read.
     """
-    path = Path(folder) / FILE
-    if not path.is_file():
-        raise FolderError(f"{folder} holds no record of a run ({FILE} is missing)")
-    try:
-        db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
-        try:
-            meta = {k: json.loads(v) for k, v in db.execute("SELECT key, value FROM meta")}
-            rows = db.execute(
-                "SELECT id, batch, x, cost, violation, status FROM evaluation ORDER BY id"
-            ).fetchall()
-        finally:
-            db.close()
-    except sqlite3.Error as error:
-        raise FolderError(f"{path} cannot be read: {error}") from error
-    names = tuple(meta["names"])
+    meta = dict(_query(folder, "SELECT key, value FROM meta"))
+    rows = _query(
+        folder, "SELECT id, batch, x, cost, violation, status FROM evaluation ORDER BY id"
+    )
+    names = tuple(json.loads(meta["names"]))
     columns = list(zip(*rows, strict=True)) or [()] * 6
     return Record(
         names,
@@ -208,6 +208,20 @@ def read(folder: Path) -> Record:
         np.array(columns[4], float),
         np.array(columns[5], np.int8),
     )
+
+
+def _query(folder: Path, sql: str) -> list[tuple[Any, ...]]:
+    path = Path(folder) / FILE
+    if not path.is_file():
+        raise FolderError(f"{folder} holds no record of a run ({FILE} is missing)")
+    try:
+        db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+        try:
+            return db.execute(sql).fetchall()
+        finally:
+            db.close()
+    except sqlite3.Error as error:
+        raise FolderError(f"{path} cannot be read: {error}") from error
 
 
 def _row_type(d: int) -> np.dtype[np.void]:

@@ -27,6 +27,8 @@ class Limits:
     def __post_init__(self) -> None:
         for name in ("budget", "patience"):
             check_count(name, getattr(self, name))
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, int(getattr(self, name)))
         for name in ("max_time", "target"):
             value = getattr(self, name)
             if value is None:
@@ -35,13 +37,14 @@ class Limits:
                 raise SettingError(f"{name}: expected a number, got {value!r}")
             if np.isnan(value):
                 raise SettingError(f"{name}: expected a number, got NaN")
+            object.__setattr__(self, name, float(value))
         if self.max_time is not None and self.max_time <= 0:
             raise SettingError(f"max_time: expected seconds > 0, got {self.max_time!r}")
 
 
-def check_count(name: str, value: Any, least: int = 1) -> None:
-    """Raise SettingError unless the value is None or a whole number of at least `least`."""
-    if value is None:
+def check_count(name: str, value: Any, least: int = 1, *, optional: bool = True) -> None:
+    """Raise SettingError unless the value is a whole number of at least `least`, or None."""
+    if value is None and optional:
         return
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
         raise SettingError(f"{name}: expected a whole number, got {value!r}")

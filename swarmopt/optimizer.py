@@ -9,10 +9,10 @@ from numpy.typing import ArrayLike
 from swarmopt.algorithm import AnyAlgorithm
 from swarmopt.errors import SettingError
 from swarmopt.evaluation import Evaluation
+from swarmopt.inputs import Points, as_algorithm, as_rows, draw_seed
 from swarmopt.limits import Limits
 from swarmopt.problem import FunctionProblem, read_value, read_values
 from swarmopt.result import Result
-from swarmopt.run import Points, as_algorithm, as_rows, draw_seed
 from swarmopt.search import Batch, Search
 from swarmopt.space import Space, as_space
 

@@ -45,6 +45,13 @@ class Registration:
     target: str
     help: str
 
+    @property
+    def valid(self) -> bool:
+        """Whether all three are words, and the target names an attribute of a module."""
+        words: tuple[object, ...] = (self.name, self.target, self.help)
+        named = all(isinstance(word, str) for word in words) and self.name != ""
+        return named and ":" in self.target
+
 
 class Hooks:
     """What a plugin may implement, each marked with `swarmopt.plugins.hookimpl`."""
@@ -144,7 +151,9 @@ class Plugins:
         try:
             found = plugin()
             hooks = _checked_hooks(found)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - one broken plugin must not stop the rest
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt):
+                raise
             self.skipped[name] = _reason(error)
             return
         if self.manager.is_registered(found):
@@ -153,7 +162,9 @@ class Plugins:
         try:
             self.manager.register(found, name)
             brought = self._registrations(name, found)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - as above
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt):
+                raise
             if self.manager.is_registered(found):  # pluggy may stop halfway
                 self.manager.unregister(found)
             self.skipped[name] = _reason(error)
@@ -176,7 +187,7 @@ class Plugins:
     def _check(
         self, kind: str, registration: Any, owner: str, found: list[tuple[str, Entry]]
     ) -> None:
-        if not isinstance(registration, Registration) or ":" not in registration.target:
+        if not isinstance(registration, Registration) or not registration.valid:
             raise PluginError(
                 f"expected Registration(name, 'module:attribute', help), got {registration!r}"
             )
@@ -221,7 +232,7 @@ class Plugins:
         for impl in getattr(self.manager.hook, hook).get_hookimpls():
             try:
                 impl.function(*(arguments[name] for name in impl.argnames))
-            except Exception as error:  # noqa: BLE001 - an observer must not stop a run
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - an observer must not stop a run
                 self.manager.unregister(impl.plugin)
                 warnings.warn(
                     f"plugin {impl.plugin_name}: {hook} raised {type(error).__name__}: {error}; "

@@ -32,6 +32,7 @@ class Problem(ABC):
         optimum: the least cost there is, where it is known.
         default_budget: evaluations of a run that names no other limit.
         distributions: installed packages whose versions a run should note.
+        artefacts: names of the files that `finish` leaves in the run folder.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Problem(ABC):
     optimum: float | None = None
     default_budget: int | None = None
     distributions: tuple[str, ...] = ()
+    artefacts: tuple[str, ...] = ()
 
     def prepare(self) -> None:
         """Do what is needed once before the first evaluation, such as training a model."""

@@ -78,7 +78,7 @@ class ProgressBar:
         if self._bar is not None:
             self._bar.stop()
         if self._n:
-            self._console.print(self._line(), markup=False, highlight=False)
+            self._console.print(self._line(), markup=False, highlight=False, soft_wrap=True)
 
     def evaluated(self, n: int) -> None:
         """Show that n evaluations have finished in all."""
@@ -94,7 +94,7 @@ class ProgressBar:
                 count=self._count(),
             )  # fmt: skip
         else:
-            self._console.print(self._line(), markup=False, highlight=False)
+            self._console.print(self._line(), markup=False, highlight=False, soft_wrap=True)
 
     def told(self, step: Step) -> None:
         """Show a told batch."""

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from swarmopt.errors import SettingError
+from swarmopt.jsonable import jsonable
 from swarmopt.types import Matrix, Vector
 
 
@@ -137,14 +139,14 @@ class Result:
 
     def summary(self) -> dict[str, Any]:
         """Return the result as JSON values, without the history."""
-        return {
+        found: dict[str, Any] = {
             "problem": self.problem,
             "algorithm": self.algorithm,
             "seed": self.seed,
-            "fun": number(self.fun),
-            "violation": number(self.violation),
-            "x": [number(v) for v in self.x],
-            "params": {k: json_value(v) for k, v in self.params.items()},
+            "fun": self.fun,
+            "violation": self.violation,
+            "x": self.x,
+            "params": self.params,
             "success": self.success,
             "status": self.status.name.lower(),
             "message": self.message,
@@ -153,15 +155,12 @@ class Result:
             "n_failed": self.n_failed,
             "n_cached": self.n_cached,
             "seconds": round(self.seconds, 3),
-            **self.report,
         }
-
-
-def number(value: float) -> float | None:
-    """Return a float as JSON can say it: None where it is not finite."""
-    return float(value) if np.isfinite(value) else None
-
-
-def json_value(value: Any) -> Any:
-    """Return a user's choice as JSON can say it: itself, or how it prints."""
-    return value if isinstance(value, str | int | float | bool | None) else str(value)
+        clash = sorted(set(found) & set(self.report))
+        if clash:
+            raise SettingError(
+                f"{self.problem}: finish returned {clash[0]!r}, which the result says already; "
+                f"use another name"
+            )
+        document: dict[str, Any] = jsonable({**found, **self.report})
+        return document

@@ -1,10 +1,10 @@
 """The one loop: ask, evaluate, record, tell. Everything that optimises goes through it."""
 
 import inspect
-import secrets
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,19 +13,25 @@ import numpy as np
 from swarmopt import folder as run_folder
 from swarmopt import plugins
 from swarmopt.algorithm import AnyAlgorithm
-from swarmopt.errors import SettingError
+from swarmopt.errors import FinishError, SettingError
 from swarmopt.evaluate.in_process import evaluate
 from swarmopt.evaluation import Evaluation, Outcome
+from swarmopt.inputs import (
+    Points,
+    as_algorithm,
+    as_problem,
+    as_rows,
+    default_limits,
+    draw_seed,
+    hyper_parameters,
+)
 from swarmopt.journal import Journal
 from swarmopt.limits import Limits, check_count
-from swarmopt.problem import FunctionProblem, Problem
+from swarmopt.problem import Problem
 from swarmopt.progress import Display, ProgressBar
 from swarmopt.result import Result, Step, Stop
 from swarmopt.search import Batch, Search
-from swarmopt.space import as_space
-from swarmopt.types import Matrix
 
-Points = Matrix | Sequence[Mapping[str, Any]] | Sequence[Sequence[float]] | Sequence[float]
 Callback = Callable[..., object]
 
 
@@ -141,22 +147,20 @@ def minimize(
         ObjectiveError: the objective breaks its contract: wrong shape, negative or NaN violation.
         AllFailedError: no evaluation of the first batch succeeded.
         FolderError: the run folder exists or cannot be written.
+        FinishError: the search is done, but the problem's `finish` failed.
     """
+    check_count("lookahead", lookahead, least=0, optional=False)
+    if callback is not None and not callable(callback):
+        raise SettingError(f"callback: expected a function, got {callback!r}")
+    if run_dir is not None and not isinstance(run_dir, str | Path):
+        raise SettingError(f"run_dir: expected a path, got {run_dir!r}")
     problem = as_problem(fun, space, batch=batch)
     solver = as_algorithm(algorithm)
     limits = default_limits(problem, Limits(budget, max_time, target, patience))
     if history not in ("batches", "all"):
         raise SettingError(f"history: expected 'batches' or 'all', got {history!r}")
     seed = draw_seed() if seed is None else seed
-    settings = {
-        "problem": problem.name,
-        "algorithm": solver.name,
-        "budget": limits.budget,
-        "max_time": max_time,
-        "target": target,
-        "patience": patience,
-        "seed": seed,
-    }
+    points = None if x0 is None else problem.space.points(as_rows(x0))
     search = Search(
         problem,
         solver,
@@ -164,9 +168,20 @@ def minimize(
         limits=limits,
         batch_size=batch_size,
         cache=cache,
-        x0=None if x0 is None else problem.space.points(as_rows(x0)),
+        x0=points,
         keep_points=history == "all",
     )
+    settings = {
+        "problem": problem.name,
+        "algorithm": solver.name,
+        **asdict(search.limits),
+        "seed": search.seed,
+        "batch_size": int(batch_size),
+        "cache": cache,
+        "lookahead": int(lookahead),
+        "x0": None if points is None else points.tolist(),
+        "set": {"algorithm": hyper_parameters(solver)},
+    }
     return execute(
         search,
         settings=settings,
@@ -192,7 +207,7 @@ def execute(
 
     Args:
         search: not started yet.
-        settings: what `run.toml` and observers are told.
+        settings: what `run.toml` and observers are told; JSON values.
         run_dir: as in `minimize`.
         overwrite: as in `minimize`.
         lookahead: as in `minimize`.
@@ -200,29 +215,47 @@ def execute(
         progress: as in `minimize`.
     """
     problem = search.problem
-    check_count("lookahead", lookahead, least=0)
     hooks = plugins.installed()
+    folder = None
     if run_dir is not None:
-        run_folder.check_free(run_dir, overwrite=overwrite)
+        run_folder.check_free(run_dir, overwrite=overwrite, artefacts=problem.artefacts)
     problem.prepare()
     search.start_clock()
     with ExitStack() as stack:
-        journal = None
         if run_dir is not None:
-            journal = run_folder.create(
+            folder = run_folder.create(
                 run_dir,
                 settings,
                 problem.space,
                 overwrite=overwrite,
                 distributions=problem.distributions,
+                artefacts=problem.artefacts,
             )
-            stack.enter_context(journal)
+            stack.enter_context(folder)
         hooks.observe("swarmopt_run_started", {"settings": settings, "folder": run_dir})
+        _search(search, folder, lookahead=lookahead, callback=callback, progress=progress)
+        result = _finished(search, folder)
+    hooks.observe("swarmopt_run_finished", {"result": result, "folder": run_dir})
+    return result
+
+
+def _search(
+    search: Search,
+    folder: run_folder.RunFolder | None,
+    *,
+    lookahead: int,
+    callback: Callback | None,
+    progress: bool,
+) -> None:
+    """Run the search to its end, recorded, shown and observed."""
+    hooks = plugins.installed()
+    listen = None if callback is None else _as_listener(callback)
+    with ExitStack() as stack:
+        journal = None if folder is None else stack.enter_context(Journal.open(folder.path))
         display = None
         if progress:
-            title = f"{problem.name} {search.algorithm.name}"
+            title = f"{search.problem.name} {search.algorithm.name}"
             display = stack.enter_context(ProgressBar(title, search.limits.budget))
-        listen = None if callback is None else _as_listener(callback)
         for step in iterate(search, journal=journal, display=display, lookahead=lookahead):
             if display is not None:
                 display.told(step)
@@ -232,69 +265,33 @@ def execute(
                     listen(step)
                 except StopIteration:
                     search.stop = Stop.CALLBACK
+
+
+def _finished(search: Search, folder: run_folder.RunFolder | None) -> Result:
+    """Return the result with what the problem adds to it; the search's own is kept before that.
+
+    Raises:
+        FinishError: the problem failed to add it.
+        FolderError: the folder is gone or full.
+    """
+    problem = search.problem
     result = search.result()
+    if folder is not None:
+        run_folder.write_json(folder.path / run_folder.RESULT, result.summary())
     if result.success:
-        result = search.result(problem.finish(result, run_dir))
-    if run_dir is not None:
-        run_folder.write_json(run_dir / run_folder.RESULT, result.summary())
-    hooks.observe("swarmopt_run_finished", {"result": result, "folder": run_dir})
+        try:
+            result = search.result(problem.finish(result, folder.path if folder else None))
+            summary = result.summary()
+        except Exception as error:
+            kept = f" (kept in {folder.path / run_folder.RESULT})" if folder else ""
+            raise FinishError(
+                f"the search is done{kept}, but what comes after it failed: "
+                f"{type(error).__name__}: {error}",
+                result,
+            ) from error
+        if folder is not None:
+            run_folder.write_json(folder.path / run_folder.RESULT, summary)
     return result
-
-
-def as_problem(fun: Any, space: Any, *, batch: bool = False) -> Problem:
-    """Return a problem from what `minimize` takes."""
-    if isinstance(fun, Problem):
-        if space is not None:
-            raise SettingError(
-                f"the problem {fun.name!r} has a space of its own; leave `space` out"
-            )
-        return fun
-    if not callable(fun):
-        raise SettingError(f"expected a function or a Problem to minimize, got {fun!r}")
-    if space is None:
-        raise SettingError(
-            "a function needs a space: minimize(fun, [(low, high), ...]) or "
-            "minimize(fun, Space(...))"
-        )
-    return FunctionProblem(fun, as_space(space), batch=batch)
-
-
-def as_algorithm(algorithm: Any) -> AnyAlgorithm:
-    """Return an instance from a name, a class or an instance."""
-    if isinstance(algorithm, str):
-        algorithm = plugins.installed().get("algorithm", algorithm)
-    instance = algorithm() if isinstance(algorithm, type) else algorithm
-    for name in ("init", "ask", "tell"):
-        if not callable(getattr(instance, name, None)):
-            raise SettingError(
-                f"expected the name or an instance of an algorithm, got {algorithm!r}, which has "
-                f"no {name!r}"
-            )
-    found: AnyAlgorithm = instance
-    return found
-
-
-def default_limits(problem: Problem, limits: Limits) -> Limits:
-    """Return the limits, with a budget where there is no limit at all."""
-    if limits != Limits():
-        return limits
-    return Limits(budget=problem.default_budget or max(1_000, 100 * len(problem.space)))
-
-
-def draw_seed() -> int:
-    """Return a seed that nobody chose."""
-    return secrets.randbits(32)
-
-
-def as_rows(x0: Points) -> Any:
-    """Return x0 as a sequence of points, also where it is a single one."""
-    if isinstance(x0, Mapping):
-        return [x0]
-    if isinstance(x0, np.ndarray):
-        return np.atleast_2d(x0)
-    if len(x0) and isinstance(x0[0], int | float | np.number):
-        return [x0]
-    return x0
 
 
 def _as_listener(callback: Callback) -> Callable[[Step], object]:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from swarmopt.algorithm import AnyAlgorithm, Candidates, Horizon, Seeds, Streams
-from swarmopt.errors import AllFailedError, SettingError
+from swarmopt.errors import AllFailedError, ObjectiveError, SettingError
 from swarmopt.evaluate.cache import Cache
 from swarmopt.evaluation import INFEASIBLE, Evaluation, Outcome
 from swarmopt.limits import Limits, check_count
@@ -84,16 +84,19 @@ class Search:
         x0: Matrix | None = None,
         keep_points: bool = False,
     ) -> None:
-        check_count("batch_size", batch_size)
+        check_count("batch_size", batch_size, optional=False)
         space = problem.space
         finite = bool(np.isfinite(space.domain.size))
+        if cache is not None and not isinstance(cache, bool):
+            raise SettingError(f"cache: expected True, False or None, got {cache!r}")
         if cache is None:
             cache = finite and not problem.noisy
         elif cache and problem.noisy:
             raise SettingError("cache: a noisy problem is never cached; leave it out")
+        self._streams = Streams(seed)
         self.problem = problem
         self.algorithm = algorithm
-        self.seed = seed
+        self.seed = int(seed)
         self.limits = limits
         self.state = algorithm.init(space.domain, Horizon(limits.budget, batch_size))
         self.stop = Stop.RUNNING
@@ -104,9 +107,9 @@ class Search:
         self._best_key = np.inf
         self._best: tuple[Vector, float, float] | None = None  # point, cost, violation
         self._best_at = 0  # nfev when it was found
-        self._streams = Streams(seed)
         self._cache = Cache() if cache else None
-        self._x0 = np.empty((0, len(space))) if x0 is None else space.encode(x0)
+        self._x0 = np.empty((0, len(space))) if x0 is None else np.array(x0, float)
+        space.encode(self._x0)  # checks
         self._n_batches = 0
         self._n_points = 0
         self._waiting: deque[Batch] = deque()
@@ -119,6 +122,11 @@ class Search:
     def done(self) -> bool:
         """Whether the run is over."""
         return self.stop is not Stop.RUNNING
+
+    @property
+    def started(self) -> bool:
+        """Whether anything was asked for."""
+        return self._n_batches > 0
 
     @property
     def n_waiting(self) -> int:
@@ -153,9 +161,15 @@ class Search:
         """Return the next batch; it may be empty where all its points are known."""
         space = self.problem.space
         candidates = self.algorithm.ask(self.state, self._streams.at(self._n_batches))
-        if len(self._x0):
-            candidates = self._with_x0(candidates)
-        points = self.problem.canonical(space.decode(candidates.unit))
+        n_given = min(len(self._x0), len(candidates))
+        given, self._x0 = self._x0[:n_given], self._x0[n_given:]
+        if n_given:
+            unit = candidates.unit.copy()
+            unit[:n_given] = space.encode(given)
+            candidates = candidates.at(unit)
+        points = space.decode(candidates.unit)
+        points[:n_given] = given  # as they are, not as they come back from the unit cube
+        points = self._canonical(points)
         new: Integers | None = None
         if self._cache is None:
             n = min(len(points), self._left)
@@ -181,11 +195,14 @@ class Search:
         self._waiting.append(batch)
         return batch
 
-    def _with_x0(self, candidates: Candidates) -> Candidates:
-        n = min(len(self._x0), len(candidates))
-        unit = candidates.unit.copy()
-        unit[:n], self._x0 = self._x0[:n], self._x0[n:]
-        return candidates.at(unit)
+    def _canonical(self, points: Matrix) -> Matrix:
+        canonical = self.problem.canonical(points)
+        if canonical.shape != points.shape:
+            raise ObjectiveError(
+                f"{self.problem.name}: canonical returned shape {canonical.shape} for points of "
+                f"shape {points.shape}; expected the same"
+            )
+        return canonical
 
     def tell(self, batch: Batch, evaluation: Evaluation) -> list[Step]:
         """Take the costs of a batch, and return the steps that this makes possible.
@@ -215,7 +232,7 @@ class Search:
         x = batch.x[: len(evaluation)]
         key = evaluation.key()
         self._count(batch, x, evaluation, key)
-        candidates, told = batch.candidates, key
+        candidates, told = batch.candidates.first(len(key)), key
         if self._cache is not None:
             self._cache.put(x, key)
             candidates, told = self._lay_out(batch, evaluation)
@@ -250,7 +267,9 @@ class Search:
         if best is not None and key[best] < self._best_key:
             violation = 0.0 if evaluation.violation is None else float(evaluation.violation[best])
             self._best_key = float(key[best])
-            self._best = (x[best].copy(), float(evaluation.cost[best]), violation)
+            point = x[best].copy()
+            point.flags.writeable = False  # steps and callbacks see it
+            self._best = (point, float(evaluation.cost[best]), violation)
             self._best_at = self.nfev - n + best + 1
 
     @staticmethod
@@ -317,7 +336,7 @@ class Search:
             self.history.x = np.concatenate([x for x, _ in self._kept])
             self.history.cost = np.concatenate([cost for _, cost in self._kept])
         return Result(
-            x=x.copy(),
+            x=np.array(x),
             params=space.params(x[None])[0] if self._best else {},
             fun=fun,
             violation=violation,

@@ -10,11 +10,12 @@ import math
 import sys
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from swarmopt.errors import SettingError, UnknownNameError
 
@@ -73,13 +74,42 @@ def build(factory: Callable[..., Any], values: Mapping[str, Any], where: str) ->
             raise UnknownNameError(f"setting of {where}:", name, known)
     missing = [s.name for s in known.values() if s.required and s.name not in values]
     if missing:
-        raise SettingError(
-            f"{where}: the setting {missing[0]!r} is needed; give --set {missing[0]}=..."
-        )
+        prefix = {"problem": "", "algorithm": "algorithm."}.get(where.partition(" ")[0])
+        cure = "" if prefix is None else f"; give --set {prefix}{missing[0]}=..."
+        raise SettingError(f"{where}: {missing[0]!r} is needed{cure}")
     checked = {
         name: convert(value, known[name].type, f"{where}: {name}") for name, value in values.items()
     }
-    return factory(**checked)
+    try:
+        return factory(**checked)
+    except SettingError as error:
+        if where in str(error) or where.startswith(("problem ", "algorithm ")):
+            raise
+        raise SettingError(f"{where}: {error}") from error
+
+
+def resolve(factory: Callable[..., Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all settings of a factory: the defaults, and the values on top."""
+    defaults = {s.name: s.default for s in settings_of(factory).values() if not s.required}
+    return {**defaults, **values}
+
+
+def check_fields(instance: Any) -> None:
+    """Raise SettingError unless the fields of a dataclass have the types they are declared with.
+
+    Args:
+        instance: of a frozen dataclass with a class attribute `name`.
+    """
+    hints = typing.get_type_hints(type(instance))
+    for field in fields(instance):
+        value = getattr(instance, field.name)
+        if isinstance(value, np.generic):
+            value = value.item()
+        object.__setattr__(
+            instance,
+            field.name,
+            convert(value, hints[field.name], f"{instance.name}: {field.name}"),
+        )
 
 
 def convert(value: Any, kind: Any, where: str) -> Any:
@@ -112,7 +142,7 @@ def import_object(name: str) -> Any:
         sys.path.insert(0, here)
     try:
         found = importlib.import_module(module_name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise SettingError(
             f"{name}: the module {module_name!r} cannot be imported from {here}: "
             f"{type(error).__name__}: {error}"

@@ -124,7 +124,13 @@ def _checked_choices(variable: Ordinal | Categorical, choices: Sequence[Any]) ->
     seen: list[tuple[bool, Any]] = []  # 1 and 1.0 are one choice, 1 and True are two
     for value in values:
         name = (isinstance(value, bool), value)
-        if name in seen:
+        try:
+            known = name in seen
+        except ValueError:  # arrays do not say whether they are equal
+            raise SettingError(
+                f"{kind}: the choice {value!r} cannot be compared with ==; use a string or a tuple"
+            ) from None
+        if known:
             raise SettingError(f"{kind}: the choice {value!r} is given twice")
         seen.append(name)
     return values
@@ -240,8 +246,8 @@ class Space:
         self.names: tuple[str, ...] = tuple(name for name, _ in pairs)
         self.variables: tuple[Variable, ...] = tuple(variable for _, variable in pairs)
         for name in self.names:
-            if not name:
-                raise SettingError("Space: expected a name of at least one letter, got ''")
+            if not isinstance(name, str) or not name:  # type: ignore[redundant-expr] # a dict's key
+                raise SettingError(f"Space: expected a name of at least one letter, got {name!r}")
             if self.names.count(name) > 1:
                 raise SettingError(f"Space: the name {name!r} is given twice")
 
@@ -344,15 +350,15 @@ class Space:
         if outside.any():
             i, j = np.argwhere(outside)[0]
             raise SettingError(
-                f"point {i}: {self.names[j]} = {points[i, j]!r} lies outside "
-                f"[{c.hard_low[j]!r}, {c.hard_high[j]!r}]"
+                f"point {i}: {self.names[j]} = {points[i, j]} lies outside "
+                f"[{c.hard_low[j]}, {c.hard_high[j]}]"
             )
         rough = self.domain.discrete & (points != np.floor(points))
         for j in np.flatnonzero(rough.any(axis=0)):
             if not isinstance(self.variables[j], Real):
                 i = int(np.argmax(rough[:, j]))
                 raise SettingError(
-                    f"point {i}: {self.names[j]} = {points[i, j]!r} is not a whole number; "
+                    f"point {i}: {self.names[j]} = {points[i, j]} is not a whole number; "
                     f"{self.variables[j]!r} takes whole numbers (the index of a choice)"
                 )
 
@@ -474,6 +480,8 @@ def as_space(space: Any) -> Space:
         space = space.tolist()
     if isinstance(space, str) or not isinstance(space, Sequence):
         raise SettingError(f"expected a Space or a list of (low, high) bounds, got {space!r}")
+    if _named_pairs(space, {}) is not None:
+        return Space(space)
     return Space([_from_bounds(j, v) for j, v in enumerate(space)])
 
 

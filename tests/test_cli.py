@@ -111,7 +111,9 @@ def test_a_run_toml_repeats_its_run(folder: Path, capsys: pytest.CaptureFixture[
     first, second = (json.loads((folder / n / "result.json").read_text()) for n in "ab")
     assert {**first, "seconds": 0} == {**second, "seconds": 0}
     settings = tomllib.loads((folder / "b" / "run.toml").read_text())
-    assert settings["set"] == {"dim": 3, "algorithm": {"population": 24}}
+    assert settings["set"]["dim"] == 3
+    assert settings["set"]["rotated"] is True  # defaults are written down too
+    assert settings["set"]["algorithm"]["population"] == 24
 
 
 def test_an_objective_of_the_users_own(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -261,6 +263,57 @@ def test_a_wrong_file_is_named_with_its_key(
     assert "Traceback" not in err
 
 
+def test_settings_that_are_zero_or_false_are_written_down(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "c.toml").write_text('problem = "knapsack"\ncache = false\n')
+    output(capsys, "run", "--config", "c.toml", "--seed", "0", "--target", "0", "--budget", "30",
+           "--out", "a")  # fmt: skip
+    settings = tomllib.loads((folder / "a" / "run.toml").read_text())
+    assert (settings["seed"], settings["target"], settings["cache"]) == (0, 0, False)
+
+
+def test_starting_points_come_from_the_file(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "space.toml").write_text(
+        'x0 = [{lr = 0.01, depth = 7, act = "tanh"}]\n' + SPACE.replace("budget = 90", "budget = 7")
+    )
+    out, _ = output(
+        capsys, "run", "--problem", "mine:objective", "--config", "space.toml", "--json"
+    )
+    assert json.loads(out)["fun"] == 0.0
+
+
+def test_runs_that_start_together_get_folders_of_their_own(folder: Path) -> None:
+    command = [sys.executable, "-m", "swarmopt", "run", "--problem", "sphere", "--budget", "3000"]
+    runs = [subprocess.Popen([*command, "--seed", str(k)], cwd=folder) for k in range(3)]
+    assert [run.wait(timeout=120) for run in runs] == [0, 0, 0]
+    folders = sorted((folder / "runs").iterdir())
+    assert [path.name for path in folders] == [f"sphere-ssa-{k}" for k in (1, 2, 3)]
+    seeds = set()
+    for path in folders:
+        result = json.loads((path / "result.json").read_text())
+        assert tomllib.loads((path / "run.toml").read_text())["seed"] == result["seed"]
+        seeds.add(result["seed"])
+        assert record.count(path) == 3000
+    assert seeds == {0, 1, 2}
+
+
+def test_a_module_that_exits_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "leaves.py").write_text("import sys\nsys.exit(0)\n")
+    _, err = output(capsys, "run", "--problem", "leaves:fun", code=2)
+    assert "SystemExit" in err
+
+
+def test_a_time_limit_ends_a_run_with_its_result(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "space.toml").write_text("max_time = 0.3\n" + SPACE.replace("budget = 90\n", ""))
+    out, _ = output(capsys, "run", "--problem", "mine:slow", "--config", "space.toml", "--json")
+    assert json.loads(out)["status"] == "time"
+
+
 def test_an_existing_out_folder_is_refused_unless_overwritten(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -312,8 +365,8 @@ def test_ctrl_c_keeps_the_record_and_exits_with_130(folder: Path) -> None:
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "interrupted after" in err
-    assert "the record is kept in a" in err
+    assert "interrupted; the record of" in err
+    assert "evaluations is kept in a" in err
     assert len(record.read(folder / "a").ids) > 5
 
 

@@ -13,7 +13,7 @@ from swarmopt import plugins
 CORE = Path(swarmopt.__file__).parent
 # Each room imports from itself and from floors below only.
 FLOORS = [
-    {"errors", "types"},
+    {"errors", "types", "jsonable"},
     {"space"},
     {"algorithm"},
     {"result"},
@@ -23,6 +23,7 @@ FLOORS = [
     {"plugins", "folder"},
     {"builtins"},
     {"search", "progress"},
+    {"inputs"},
     {"run"},
     {"optimizer"},
     {"plot", "testing"},

@@ -7,6 +7,7 @@ import os
 import sqlite3
 import tempfile
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,19 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from swarmopt import FolderError, Integer, Outcome, Real, Space, minimize
+from swarmopt import (
+    FinishError,
+    FolderError,
+    FunctionProblem,
+    Integer,
+    Outcome,
+    Real,
+    Result,
+    Space,
+    minimize,
+)
 from swarmopt import journal as record
+from swarmopt.algorithms import PSO
 from swarmopt.evaluation import Evaluation
 from swarmopt.folder import create, free_path, write_json
 
@@ -167,6 +179,107 @@ def test_overwrite_replaces_a_run_and_nothing_else(tmp_path: Path) -> None:
     assert (letters / "dear.txt").read_text() == "aunt"
 
 
+def test_what_a_user_put_into_a_run_folder_is_never_removed(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    minimize(sphere, BOUNDS, budget=30, seed=0, run_dir=folder)
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(FolderError, match=r"holds 'notes\.txt', which no such run leaves"):
+        minimize(sphere, BOUNDS, budget=30, seed=1, run_dir=folder, overwrite=True)
+    assert (folder / "notes.txt").read_text() == "mine"
+    assert len(record.read(folder).ids) == 30
+
+
+def test_an_overwritten_run_is_kept_until_the_new_one_has_ended_well(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "run"
+    minimize(sphere, BOUNDS, budget=30, seed=0, run_dir=folder)
+
+    def interrupted(x: Array) -> float:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        minimize(interrupted, BOUNDS, budget=30, seed=1, run_dir=folder, overwrite=True)
+    (kept,) = [path for path in tmp_path.iterdir() if path.name != "run"]
+    assert f"the earlier run run is kept in {kept}" in caplog.text
+    assert len(record.read(kept).ids) == 30
+    minimize(sphere, BOUNDS, budget=40, seed=1, run_dir=folder, overwrite=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([kept.name, "run"])
+
+
+def test_a_folder_that_appears_in_between_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "run"
+    monkeypatch.setattr("swarmopt.folder.check_free", lambda *_, **__: None)
+    minimize(sphere, BOUNDS, budget=30, seed=0, run_dir=folder)
+    with pytest.raises(FolderError, match="exists already"):
+        minimize(sphere, BOUNDS, budget=40, seed=0, run_dir=folder)
+    assert len(record.read(folder).ids) == 30
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_link_to_a_folder_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "disk")
+    minimize(sphere, BOUNDS, budget=30, seed=0, run_dir=tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert len(record.read(tmp_path / "disk").ids) == 30
+
+
+def test_a_name_that_is_too_long_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FolderError, match="no run folder can be made"):
+        minimize(sphere, BOUNDS, budget=30, run_dir=tmp_path / ("a" * 300))
+
+
+def test_run_toml_holds_all_that_repeats_the_run(tmp_path: Path) -> None:
+    minimize(
+        sphere, BOUNDS, algorithm=PSO(population=3), batch_size=4, lookahead=2, x0=[1, 1, 1],
+        budget=np.int64(40), seed=np.int64(0),  # type: ignore[arg-type] # numpy's numbers pass too
+        target=0.0, run_dir=tmp_path / "run",
+    )  # fmt: skip
+    settings = tomllib.loads((tmp_path / "run" / "run.toml").read_text())
+    assert settings["set"]["algorithm"]["population"] == 3
+    assert (settings["batch_size"], settings["lookahead"], settings["x0"]) == (4, 2, [[1, 1, 1]])
+    assert (settings["budget"], settings["seed"], settings["target"]) == (40, 0, 0.0)
+
+
+class Ending(FunctionProblem):
+    """A problem whose end is given."""
+
+    def __init__(self, end: Callable[[], Any]) -> None:
+        super().__init__(sphere, Space([Real(-5, 5)] * 3), name="ending")
+        self.end = end
+
+    def finish(self, result: Result, folder: Path | None) -> dict[str, Any]:
+        found: dict[str, Any] = self.end()
+        return found
+
+
+@pytest.mark.parametrize(
+    ("end", "message"),
+    [
+        (lambda: 1 / 0, "ZeroDivisionError: division by zero"),
+        (lambda: {"fun": 7}, "finish returned 'fun', which the result says already"),
+    ],
+)
+def test_a_failing_end_loses_nothing_of_the_search(
+    end: Callable[[], Any], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(FinishError, match=message) as caught:
+        minimize(Ending(end), budget=30, seed=0, run_dir=tmp_path / "run")
+    assert caught.value.result.nfev == 30
+    kept = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert kept["fun"] == caught.value.result.fun
+
+
+def test_an_end_may_say_anything_that_json_can_or_cannot(tmp_path: Path) -> None:
+    end = {"loss": math.nan, "size": np.float32(1.5), "shape": (1, 2)}
+    minimize(Ending(lambda: end), budget=30, seed=0, run_dir=tmp_path / "run")
+    kept = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert (kept["loss"], kept["size"], kept["shape"]) == (None, 1.5, [1, 2])
+
+
 def test_an_empty_folder_is_taken(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     minimize(sphere, BOUNDS, budget=30, seed=0, run_dir=tmp_path / "run")
@@ -238,7 +351,9 @@ def test_free_path_takes_the_next_number(tmp_path: Path) -> None:
 def test_json_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     write_json(path, {"a": 1})
-    with pytest.raises(ValueError, match="JSON"):
-        write_json(path, {"a": math.nan})
+    with pytest.raises(FolderError, match="cannot be written"):
+        write_json(tmp_path / "none" / "a.json", {"a": 2})
     assert json.loads(path.read_text()) == {"a": 1}
+    write_json(path, {"a": [math.nan, np.float32(1), np.arange(2)], "b": (1, {2})})
+    assert json.loads(path.read_text()) == {"a": [None, 1.0, [0, 1]], "b": [1, "{2}"]}
     assert [p.name for p in tmp_path.iterdir()] == ["a.json"]

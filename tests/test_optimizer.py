@@ -25,7 +25,9 @@ def sphere(x: Any) -> float:
     return float(((np.asarray(x) - 1) ** 2).sum())
 
 
-@pytest.mark.parametrize("algorithm", ["ssa", "ssa-classic", "pso", "ga", "random-search"])
+@pytest.mark.parametrize(
+    "algorithm", ["ssa", "ssa-classic", "pso", "ga", "de", "abc", "random-search"]
+)
 def test_ask_and_tell_is_the_same_run_as_minimize(algorithm: str) -> None:
     optimizer = Optimizer(BOUNDS, algorithm=algorithm, seed=4, budget=150)
     while not optimizer.done:

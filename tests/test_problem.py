@@ -1,5 +1,6 @@
 """Evaluations, the one key they compare by, and plain functions as problems."""
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -321,13 +322,50 @@ def test_a_broken_contract_is_never_taken_for_a_failed_point(batch: bool) -> Non
         run(FunctionProblem(fun, UNNAMED, batch=batch), POINTS[:, :2])
 
 
-@pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
-def test_an_interrupt_ends_the_evaluation(stop: type[BaseException]) -> None:
+def test_an_interrupt_ends_the_evaluation() -> None:
     def fun(x: Any) -> float:
-        raise stop
+        raise KeyboardInterrupt
 
-    with pytest.raises(stop):
+    with pytest.raises(KeyboardInterrupt):
         run(FunctionProblem(fun, UNNAMED), POINTS[:, :2])
+
+
+@pytest.mark.parametrize("batch", [False, True])
+def test_an_objective_that_exits_is_a_failed_evaluation(batch: bool) -> None:
+    def fun(x: Any) -> float:
+        sys.exit(0)
+
+    evaluation = run(FunctionProblem(fun, UNNAMED, batch=batch), POINTS[:, :2])
+    assert (evaluation.outcome == Outcome.RAISED).all()
+
+
+@pytest.mark.parametrize("batch", [False, True])
+def test_an_objective_that_writes_into_its_argument_changes_nothing_else(batch: bool) -> None:
+    def fun(x: Any) -> Any:
+        x += 100
+        return x.sum(axis=-1)
+
+    points = POINTS[:, :2].copy()
+    run(FunctionProblem(fun, UNNAMED, batch=batch), points)
+    assert np.array_equal(points, POINTS[:, :2])
+
+
+def test_an_evaluation_of_the_wrong_type_is_named() -> None:
+    class Wrong(FunctionProblem):
+        def evaluate(self, x: Any, seeds: Any, bound: float) -> Any:
+            return np.zeros(len(x))
+
+    with pytest.raises(ObjectiveError, match="evaluate returned ndarray; expected"):
+        run(Wrong(sum, UNNAMED), POINTS[:, :2])
+
+
+def test_violations_of_any_size_keep_their_order() -> None:
+    sizes = np.array([5e-324, 1e-300, 1e-20, 1e-17, 1e-16, 1.0, 1e16, 1e17, 1e300, np.inf])
+    key = Evaluation(np.zeros(10), sizes).key()
+    assert (np.diff(key[:-1]) > 0).all()
+    assert key[-1] >= key[-2]
+    assert (key > INFEASIBLE).all()
+    assert (key <= 2 * INFEASIBLE).all()
 
 
 class Noise(Problem):

@@ -1,5 +1,6 @@
 """The built-in problems: what they claim of their optimum is true."""
 
+from collections.abc import Callable
 from itertools import pairwise, product
 from typing import Any
 
@@ -20,20 +21,31 @@ from swarmopt.problems.analytic import (
     Analytic,
     ConstrainedSphere,
     Ellipsoid,
+    Griewank,
     Rastrigin,
     Rosenbrock,
+    Schwefel,
     Sphere,
 )
-from swarmopt.problems.combinatorial import Knapsack, best_choice
+from swarmopt.problems.combinatorial import Knapsack, MaxSat, NKLandscape, best_choice, best_ring
 from swarmopt.problems.instance import instance_rng, off_centre, random_rotation, rotate
+from swarmopt.problems.integer import IntegerQuadratic
 from swarmopt.problems.mixed import PressureVessel, Tuning
 from swarmopt.settings import build, settings_of
 from swarmopt.space import Boolean, Categorical, Integer, Ordinal, Real
 from swarmopt.types import Matrix, Vector
 
 ENTRIES = load([]).entries["problem"]
-NAMES = list(ENTRIES)
-ANALYTIC: list[type[Analytic]] = [Sphere, Ellipsoid, Rosenbrock, Rastrigin, Ackley]
+NAMES = [name for name in ENTRIES if name != "coco"]  # it needs a package: test_coco.py
+ANALYTIC: list[type[Analytic]] = [
+    Sphere,
+    Ellipsoid,
+    Rosenbrock,
+    Rastrigin,
+    Ackley,
+    Griewank,
+    Schwefel,
+]
 WITH_INSTANCE = [name for name in NAMES if name != "pressure-vessel"]
 
 
@@ -156,6 +168,12 @@ def test_building_touches_no_global_generator(name: str) -> None:
         ("constrained-sphere", {"dim": 1}, "constrained-sphere: dim: expected at least 2, got 1"),
         ("knapsack", {"items": 0}, "knapsack: items: expected at least 1, got 0"),
         ("knapsack", {"items": 1001}, "knapsack: items: expected at most 1000, got 1001"),
+        ("integer-quadratic", {"dim": 0}, "integer-quadratic: dim: expected at least 1, got 0"),
+        ("nk-landscape", {"bits": 0}, "nk-landscape: bits: expected at least 1, got 0"),
+        ("nk-landscape", {"neighbours": 9}, "nk-landscape: neighbours: expected at most 8, got 9"),
+        ("nk-landscape", {"bits": 4}, "nk-landscape: neighbours: expected at most 3, got 4"),
+        ("max-sat", {"variables": 2}, "max-sat: variables: expected at least 3, got 2"),
+        ("max-sat", {"clauses": 0}, "max-sat: clauses: expected at least 1, got 0"),
         ("tuning", {"instance": 2**64}, f"at most {2**64 - 1}, got {2**64}"),
         ("rastrigin", {"dim": 2.5}, "problem rastrigin: dim = 2.5: expected `int`"),
         ("sphere", {"rotated": True}, "unknown setting of problem sphere: 'rotated'"),
@@ -209,7 +227,7 @@ def test_rotations_have_no_preferred_sign() -> None:
     assert 140 < sum(c > 0 for c in corner) < 260  # 6 standard deviations
 
 
-TEXTBOOK = {
+TEXTBOOK: dict[type[Analytic], Callable[[Vector], Any]] = {
     Sphere: lambda z: sum(v**2 for v in z),
     Ellipsoid: lambda z: sum(1e6 ** (i / (len(z) - 1)) * v**2 for i, v in enumerate(z)),
     Rosenbrock: lambda z: sum(100 * ((b + 1) - (a + 1) ** 2) ** 2 + a**2 for a, b in pairwise(z)),
@@ -220,7 +238,24 @@ TEXTBOOK = {
         + 20
         + np.e
     ),
+    Griewank: lambda z: (
+        sum(v**2 for v in z) / 4000
+        - np.prod([np.cos(v / np.sqrt(i)) for i, v in enumerate(z, 1)])
+        + 1
+    ),
+    Schwefel: lambda z: sum(schwefel_term(v + 420.9687463599821) for v in z),
 }
+
+
+def schwefel_term(y: float) -> float:
+    if abs(y) > 500:
+        return schwefel_term(np.sign(y) * 500) + 0.01 * (abs(y) - 500) ** 2
+    return float(418.9828872724337 - y * np.sin(np.sqrt(abs(y))))
+
+
+def turned(problem: Analytic, z: Matrix) -> Matrix:
+    """Return z with its axes turned inwards, where the problem does so."""
+    return z * np.sign(problem.minimizer) if isinstance(problem, Schwefel) else z
 
 
 @pytest.mark.parametrize("problem_class", ANALYTIC)
@@ -228,7 +263,8 @@ def test_costs_are_those_of_the_textbook(problem_class: type[Analytic]) -> None:
     problem = problem_class(dim=5)
     x = random_points(problem, 50)
     rotation = np.eye(5) if problem.rotation is None else problem.rotation
-    expected = [TEXTBOOK[problem_class](z) for z in (x - problem.minimizer) @ rotation]
+    rotated = turned(problem, (x - problem.minimizer) @ rotation)
+    expected = [TEXTBOOK[problem_class](z) for z in rotated]
     np.testing.assert_allclose(evaluate(problem, x).cost, expected, rtol=1e-9)
 
 
@@ -238,15 +274,52 @@ def test_without_rotation_the_axes_stay(problem_class: type[Analytic]) -> None:
     assert problem.rotation is None
     assert problem_class(dim=4).rotation is not None
     x = problem.minimizer + np.array([[0.3, 0, 0, 0], [0, 0, 0, 0.3]])
-    expected = [TEXTBOOK[problem_class](z) for z in x - problem.minimizer]
+    expected = [TEXTBOOK[problem_class](z) for z in turned(problem, x - problem.minimizer)]
     np.testing.assert_allclose(evaluate(problem, x).cost, expected, rtol=1e-9)
 
 
 def test_one_variable_is_enough_for_most() -> None:
-    for problem_class in (Sphere, Ellipsoid, Rastrigin, Ackley):
+    for problem_class in (Sphere, Ellipsoid, Rastrigin, Ackley, Griewank, Schwefel):
         problem = problem_class(dim=1)
         assert evaluate(problem, problem.minimizer[None]).cost.tolist() == [0.0]
         assert evaluate(problem, problem.minimizer[None] + 0.1).cost[0] > 0
+
+
+def test_schwefels_peak_is_where_the_slope_is_zero() -> None:
+    root = np.sqrt(Schwefel.peak)
+    assert np.sin(root) + root / 2 * np.cos(root) == pytest.approx(0.0, abs=1e-13)
+
+
+@pytest.mark.parametrize("instance", range(5))
+def test_schwefels_other_valleys_lie_in_the_box_and_far_from_the_best(instance: int) -> None:
+    problem = Schwefel(dim=10, instance=instance, rotated=False)
+    axis = np.repeat(problem.minimizer[None], 1_001, axis=0)
+    for j in range(10):
+        x = axis.copy()
+        x[:, j] = np.linspace(-500, 500, 1_001)
+        cost = evaluate(problem, x).cost
+        valleys = np.flatnonzero((cost[1:-1] < cost[:-2]) & (cost[1:-1] < cost[2:])) + 1
+        assert len(valleys) >= 3
+        away = x[valleys, j] - problem.minimizer[j]
+        others = np.abs(away) > 1
+        assert np.abs(away[others]).min() > 200
+        assert (away[others] * problem.minimizer[j] < 0).all()  # towards the roomier side
+
+
+def test_beyond_schwefels_domain_the_cost_only_rises() -> None:
+    problem = Schwefel(dim=1, rotated=False)
+    outward = np.sign(problem.minimizer[0])
+    y = np.linspace(500.0, 900.0, 500)
+    x = problem.minimizer[0] + outward * (y - Schwefel.peak)
+    assert (np.diff(evaluate(problem, x[:, None]).cost) > 0).all()
+
+
+def test_griewanks_dimples_are_minima_of_their_own() -> None:
+    problem = Griewank(dim=2, rotated=False)
+    z = np.zeros((2_001, 2))
+    z[:, 0] = np.linspace(-20, 20, 2_001)
+    cost = evaluate(problem, problem.minimizer + z).cost
+    assert ((cost[1:-1] < cost[:-2]) & (cost[1:-1] < cost[2:])).sum() >= 5
 
 
 # The sphere between two walls.
@@ -436,6 +509,135 @@ def test_the_knapsack_does_not_hold_everything_and_is_no_greedy_task() -> None:
     order = np.argsort(-problem.values / problem.weights)
     fits = np.cumsum(problem.weights[order]) <= problem.capacity
     assert -problem.values[order][fits].sum() > problem.optimum
+
+
+# Whole numbers on a rotated lattice.
+
+
+@pytest.mark.parametrize("rotated", [True, False])
+def test_the_integer_quadratic_is_its_matrix(rotated: bool) -> None:
+    problem = IntegerQuadratic(dim=6, rotated=rotated)
+    rotation = np.eye(6) if problem.rotation is None else problem.rotation
+    hessian = rotation @ np.diag(10.0 ** np.linspace(0, 4, 6)) @ rotation.T
+    assert np.linalg.cond(hessian) == pytest.approx(1e4)
+    z = random_points(problem, 200) - problem.minimizer
+    expected = np.einsum("ni,ij,nj->n", z, hessian, z)
+    np.testing.assert_allclose(evaluate(problem, z + problem.minimizer).cost, expected)
+
+
+@pytest.mark.parametrize("instance", range(5))
+def test_the_integer_optimum_is_whole_unique_and_at_no_special_point(instance: int) -> None:
+    problem = IntegerQuadratic(dim=30, instance=instance)
+    assert (problem.minimizer == np.rint(problem.minimizer)).all()
+    assert ((np.abs(problem.minimizer) >= 10) & (np.abs(problem.minimizer) <= 40)).all()
+    small = IntegerQuadratic(dim=2, instance=instance)
+    everywhere = np.array(list(product(range(-50, 51), repeat=2)), float)
+    cost = evaluate(small, everywhere).cost
+    assert np.flatnonzero(cost == 0).tolist() == [
+        int(np.flatnonzero((everywhere == small.minimizer).all(axis=1))[0])
+    ]
+
+
+def test_a_rotated_lattice_cannot_be_searched_one_variable_at_a_time() -> None:
+    """A step along one variable from a good point is worse though the point is not the best."""
+    problem = IntegerQuadratic(dim=10)
+    x = problem.minimizer.copy()
+    x += np.rint(5.0 * problem.rotation[:, 0])  # type: ignore[index]
+    steps = np.concatenate([x + np.eye(10), x - np.eye(10)])
+    assert evaluate(problem, steps).cost.min() > 100
+    assert evaluate(problem, problem.minimizer[None]).cost[0] == 0
+
+
+# The NK landscape.
+
+
+@pytest.mark.parametrize(
+    ("bits", "neighbours"), [(1, 0), (2, 1), (3, 2), (9, 0), (9, 1), (9, 4), (9, 8), (12, 3)]
+)
+@pytest.mark.parametrize("instance", range(3))
+def test_the_nk_optimum_is_that_of_brute_force(bits: int, neighbours: int, instance: int) -> None:
+    problem = NKLandscape(bits=bits, neighbours=neighbours, instance=instance)
+    cost = evaluate(problem, every_choice(bits)).cost
+    assert cost.min() == problem.optimum
+    assert set(problem.minimizer) <= {0.0, 1.0}
+
+
+@given(st.integers(1, 7), st.data())
+@hypothesis_settings(deadline=None)
+def test_the_ring_program_is_exact_with_ties_too(bits: int, data: st.DataObject) -> None:
+    neighbours = data.draw(st.integers(0, bits - 1))
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
+    problem = NKLandscape(bits=bits, neighbours=neighbours)
+    problem.worth = rng.integers(0, 3, (bits, 2 ** (neighbours + 1)))
+    cost = evaluate(problem, every_choice(bits)).cost
+    assert evaluate(problem, best_ring(problem.worth)[None]).cost[0] == cost.min()
+
+
+def test_a_bits_worth_depends_on_the_bits_that_follow_round_the_ring() -> None:
+    problem = NKLandscape(bits=6, neighbours=2)
+    x = every_choice(6)
+    expected = []
+    for row in x.astype(int):
+        words = [row[i] + 2 * row[(i + 1) % 6] + 4 * row[(i + 2) % 6] for i in range(6)]
+        expected.append(sum(problem.worth[i, w] for i, w in enumerate(words)) / 6_000)
+    np.testing.assert_allclose(evaluate(problem, x).cost, expected, rtol=1e-15)
+
+
+def test_a_flip_changes_the_worth_of_a_bit_and_of_those_before_it() -> None:
+    problem = NKLandscape(bits=30, neighbours=3)
+    problem.worth[:26] = 0  # what is left belongs to the bits 26..29
+    zeros, flipped = np.zeros((1, 30)), np.eye(30)
+    changed = evaluate(problem, flipped).cost != evaluate(problem, zeros).cost
+    assert np.flatnonzero(changed).tolist() == [0, 1, 2, 26, 27, 28, 29]
+
+
+def test_without_neighbours_every_bit_is_set_alone() -> None:
+    problem = NKLandscape(bits=200, neighbours=0)
+    assert problem.minimizer.tolist() == np.argmin(problem.worth, axis=1).tolist()
+
+
+# Satisfiability.
+
+
+def test_the_hidden_solution_satisfies_every_clause() -> None:
+    for instance in range(5):
+        problem = MaxSat(variables=80, clauses=2_000, instance=instance)
+        assert evaluate(problem, problem.minimizer[None]).cost.tolist() == [0]
+        assert evaluate(problem, 1 - problem.minimizer[None]).cost[0] > 50
+
+
+def test_unsatisfied_clauses_are_counted_one_by_one() -> None:
+    problem = MaxSat(variables=7, clauses=40)
+    x = every_choice(7)
+    expected = [
+        sum(
+            all(row[v] != value for v, value in zip(variables, values, strict=True))
+            for variables, values in zip(
+                problem.clause_variables, problem.clause_values, strict=True
+            )
+        )
+        for row in x
+    ]
+    assert evaluate(problem, x).cost.tolist() == expected
+
+
+def test_the_variables_of_a_clause_are_distinct_and_uniform() -> None:
+    problem = MaxSat(variables=5, clauses=20_000)
+    clauses = np.sort(problem.clause_variables, axis=1)
+    assert (np.diff(clauses, axis=1) > 0).all()
+    share = np.unique(clauses, axis=0, return_counts=True)[1] / 20_000
+    assert len(share) == 10  # 5 choose 3
+    np.testing.assert_allclose(share, 0.1, atol=0.01)
+
+
+def test_literals_do_not_give_the_hidden_solution_away() -> None:
+    problem = MaxSat(variables=50, clauses=40_000)
+    agrees = problem.clause_values == problem.minimizer[problem.clause_variables]
+    assert agrees.mean() == pytest.approx(0.5, abs=0.01)
+    share = np.bincount(agrees.sum(axis=1), minlength=4) / 40_000
+    q = (np.sqrt(5) - 1) / 2
+    odds = np.array([0, 3 * q, 3 * q**2, q**3])
+    np.testing.assert_allclose(share, odds / odds.sum(), atol=0.01)
 
 
 def test_points_off_the_centre_reach_every_allowed_distance() -> None:

@@ -2,6 +2,7 @@
 
 import math
 import random
+import time
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -162,6 +163,40 @@ def test_the_time_limit_ends_a_run_within_a_batch() -> None:
     assert result.nfev == len(fun.points) == 1
 
 
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_every_algorithm_takes_a_batch_that_the_time_limit_cut(algorithm: str) -> None:
+    def slow(x: Array) -> float:
+        time.sleep(0.002)
+        return sphere(x)
+
+    result = minimize(slow, BOUNDS, max_time=0.05, seed=0, algorithm=algorithm)
+    assert result.status is Stop.TIME
+    assert result.success
+
+
+def test_x0_is_evaluated_exactly_as_it_was_given() -> None:
+    space = Space(a=Real(-5, 5), b=Real(1e-4, 1, log=True), c=Integer(-3, 9))
+    given = {"a": -3.3, "b": 0.01, "c": 4}
+    fun = Recorder(lambda p: 0.0)
+    minimize(fun, space, x0=[given], budget=5, seed=0)
+    assert fun.points[0] == given
+
+
+def test_the_callback_cannot_change_the_best_point() -> None:
+    def vandal(intermediate_result: Any) -> None:
+        intermediate_result.x[:] = 99
+
+    with pytest.raises(ValueError, match="read-only"):
+        minimize(sphere, BOUNDS, budget=30, seed=0, callback=vandal)
+    result = minimize(sphere, BOUNDS, budget=30, seed=0)
+    result.x[:] = 0  # the result is the user's own
+
+
+def test_pairs_of_names_and_variables_are_a_named_space() -> None:
+    pairs = [("a", Real(0, 1)), ("b", Integer(0, 3))]
+    assert set(minimize(lambda p: p["a"] + p["b"], pairs, budget=30, seed=0).params) == {"a", "b"}
+
+
 def test_without_any_limit_there_is_a_default_budget() -> None:
     assert minimize(spheres, BOUNDS, batch=True, seed=0).nfev == 1000
     assert minimize(spheres, [(0, 1)] * 20, batch=True, seed=0).nfev == 2000
@@ -319,6 +354,10 @@ def test_a_batch_objective_of_the_wrong_shape_is_told_so() -> None:
         ({"seed": "x"}, "seed: expected a whole number"),
         ({"batch_size": 0}, "batch_size: expected at least 1"),
         ({"lookahead": -1}, "lookahead: expected at least 0"),
+        ({"lookahead": None}, "lookahead: expected a whole number, got None"),
+        ({"callback": 3}, "callback: expected a function, got 3"),
+        ({"run_dir": 3}, "run_dir: expected a path, got 3"),
+        ({"cache": "yes"}, "cache: expected True, False or None, got 'yes'"),
         ({"history": "some"}, "history: expected 'batches' or 'all'"),
         ({"algorithm": 7}, "expected the name or an instance of an algorithm"),
     ],

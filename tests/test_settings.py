@@ -124,7 +124,7 @@ def test_where_there_are_no_settings_the_message_says_so() -> None:
 
 
 def test_a_missing_setting_is_named_with_its_cure() -> None:
-    with pytest.raises(SettingError, match=r"'population' is needed; give --set population=\.\.\."):
+    with pytest.raises(SettingError, match=r"'population' is needed; give --set algorithm\.pop"):
         build(Tool, {"rate": 0.5}, "algorithm tool")
 
 

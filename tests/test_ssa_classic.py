@@ -57,7 +57,7 @@ def published_generation(
             a_plus = a.T @ np.linalg.inv(a @ a.T)  # the explicit pseudo-inverse, (d, 1)
             step = (np.abs(x[i - 1] - x[0])[None, :] @ a_plus) @ np.ones((1, d))
             y[i - 1] = x[0] + step[0]
-    aware = np.argsort(rng.random(n))[: max(1, int(sd * n))] if sd else []
+    aware = np.argsort(rng.random((n,)))[: max(1, int(sd * n)) if sd else 0]
     beta = rng.standard_normal((len(aware), d))
     for row, s in enumerate(aware):
         if f[s] > f[0]:

@@ -4,15 +4,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from swarmopt.algorithms.bee_colony import ABC
+    from swarmopt.algorithms.de import DE
     from swarmopt.algorithms.ga import GA
     from swarmopt.algorithms.pso import PSO
     from swarmopt.algorithms.random_search import RandomSearch
     from swarmopt.algorithms.ssa import SSA
     from swarmopt.algorithms.ssa_classic import SSAClassic
 
-__all__ = ["GA", "PSO", "SSA", "RandomSearch", "SSAClassic"]
+__all__ = ["ABC", "DE", "GA", "PSO", "SSA", "RandomSearch", "SSAClassic"]
 
 _ROOMS = {
+    "ABC": "bee_colony",
+    "DE": "de",
     "GA": "ga",
     "PSO": "pso",
     "SSA": "ssa",

@@ -118,8 +118,8 @@ class GA:
     def _crossed(self, domain: Domain, a: Matrix, b: Matrix, rng: Generator) -> Matrix:
         """Return (2m, d) children of m pairs: simulated binary crossover, not yet bounded."""
         m, d = a.shape
-        # beta = (2u)^(1/(eta+1)) below one half, (1/(2(1-u)))^(1/(eta+1)) above (Deb, Agrawal 1995),
-        # u uniform: so log(beta) is of Laplace's distribution with the scale 1/(eta+1).
+        # beta = (2u)^(1/(eta+1)) below one half, (1/(2(1-u)))^(1/(eta+1)) above, u uniform (Deb and
+        # Agrawal 1995): so log(beta) is of Laplace's distribution, with the scale 1/(eta+1).
         widened = np.expm1(rng.laplace(0.0, 1.0 / (self.crossover_eta + 1.0), (m, d)))  # beta - 1
         gene_share = GENE_SHARE * (rng.random((m, 1)) < self.crossover)
         crosses = rng.random((m, d)) < gene_share

@@ -139,7 +139,7 @@ class SSAClassic:
         with np.errstate(over="ignore", invalid="ignore"):  # what overflows ends at a wall
             moved = self._first_move(fixed, x, rng)
             if fixed.n_aware:
-                aware = rng.random(n).argsort()[: fixed.n_aware]
+                aware = rng.random((n,)).argsort()[: fixed.n_aware]
                 moved[aware] = _fled(x, state.key.take(order), aware, rng)
             unit = np.empty((n, d))
             unit[order] = _unboxed(fixed, moved)

@@ -2,12 +2,13 @@
 
 import logging
 import sys
+import warnings
 from collections.abc import Sequence
 
 import click
 
 from swarmopt import plugins
-from swarmopt.errors import SettingError, SwarmoptError, UnknownNameError
+from swarmopt.errors import PluginError, SettingError, SwarmoptError, UnknownNameError
 
 FAILED, USAGE, NOTHING_FEASIBLE, INTERRUPTED = 1, 2, 3, 130
 
@@ -25,7 +26,9 @@ class Commands(click.Group):
             error = UnknownNameError("command", cmd_name, self.list_commands(ctx))
             raise click.UsageError(str(error), ctx)
         command = plugins.installed().get("command", cmd_name)
-        return command if isinstance(command, click.Command) else None
+        if not isinstance(command, click.Command):
+            raise PluginError(f"the command {cmd_name!r} is no click command: {command!r:.80}")
+        return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands from their registrations."""
@@ -54,6 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def call(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; every expected error is one message."""
     _log_to_stderr()
+    warnings.showwarning = _show_warning
     for name, reason in plugins.installed().skipped.items():
         click.echo(f"warning: the plugin {name} is skipped: {reason}", err=True)
     try:
@@ -69,6 +73,9 @@ def call(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
         return INTERRUPTED
+    except MemoryError as error:
+        click.echo(f"error: out of memory: {error}", err=True)
+        return FAILED
     return code if isinstance(code, int) else 0
 
 
@@ -80,3 +87,8 @@ def _log_to_stderr() -> None:
         log = logging.getLogger(package)
         log.handlers = [handler]
         log.setLevel(logging.INFO)
+
+
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    """Show a warning to a user: what it says, not where in the code it was said."""
+    click.echo(f"warning: {message}", err=True)

@@ -11,9 +11,9 @@ import msgspec
 from swarmopt import folder, plugins
 from swarmopt.algorithm import AnyAlgorithm
 from swarmopt.errors import SettingError, UnknownNameError
+from swarmopt.inputs import as_algorithm
 from swarmopt.problem import FunctionProblem, Problem
-from swarmopt.run import as_algorithm
-from swarmopt.settings import build, import_object
+from swarmopt.settings import build, import_object, resolve
 from swarmopt.space import Boolean, Categorical, Integer, Ordinal, Real, Space, Variable
 
 KINDS: dict[str, Callable[..., Variable]] = {
@@ -42,6 +42,7 @@ class Config(msgspec.Struct, kw_only=True):
     batch_size: int = 1
     cache: bool | None = None
     lookahead: int = 0
+    x0: list[dict[str, Any] | list[float]] | None = None
     set: dict[str, Any] = {}
     space: dict[str, Any] | list[dict[str, Any]] | None = None
 
@@ -91,8 +92,8 @@ def parse_value(text: str) -> Any:
         return text
 
 
-def make_problem(config: Config) -> Problem:
-    """Return the problem that the settings name.
+def make_problem(config: Config) -> tuple[Problem, dict[str, Any]]:
+    """Return the problem that the settings name, and its own settings with the defaults.
 
     Raises:
         UnknownNameError: no such problem or setting.
@@ -103,29 +104,27 @@ def make_problem(config: Config) -> Problem:
     if not name:
         known = ", ".join(sorted(plugins.installed().entries["problem"]))
         raise SettingError(f"--problem is needed: one of {known}, or package.module:attribute")
+    where = f"problem {name}"
     if ":" not in name:
         if config.space is not None:
             raise SettingError(f"the problem {name!r} has a space of its own; leave [space] out")
-        return _checked(
-            build(plugins.installed().get("problem", name), settings, f"problem {name}"), name
-        )
+        factory = plugins.installed().get("problem", name)
+        return _checked(build(factory, settings, where), name), resolve(factory, settings)
     found = import_object(name)
+    if not callable(found) and not isinstance(found, Problem):
+        raise SettingError(
+            f"{name}: expected a Problem, a factory or a function, got {found!r:.80}"
+        )
+    plain = config.space is not None
+    if settings and (plain or isinstance(found, Problem)):
+        kind = "a plain function" if plain else "a finished problem"
+        raise SettingError(f"{name} is {kind} and takes no --set {next(iter(settings))}")
     if isinstance(found, Problem):
-        if settings:
-            raise SettingError(
-                f"{name} is a finished problem and takes no --set {next(iter(settings))}"
-            )
-        return found
-    if not callable(found):
-        raise SettingError(f"{name}: expected a Problem, a factory or a function, got {found!r}")
+        return found, {}
     if config.space is not None:
-        if settings:
-            raise SettingError(
-                f"{name} is a plain function and takes no --set {next(iter(settings))}"
-            )
-        return FunctionProblem(found, make_space(config.space), batch=config.batch)
+        return FunctionProblem(found, make_space(config.space), batch=config.batch), {}
     if isinstance(found, type) or not _takes_a_point(found):
-        return _checked(build(found, settings, f"problem {name}"), name)
+        return _checked(build(found, settings, where), name), resolve(found, settings)
     raise SettingError(
         f"{name} is a plain function, which needs a space: give --config FILE with a table "
         f'[space], such as x = {{type = "real", low = -5, high = 5}}'

@@ -1,6 +1,7 @@
 """swarmopt run: optimise a problem and keep the run in a folder."""
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,15 @@ import msgspec
 from click.core import ParameterSource
 
 from swarmopt import folder as run_folder
+from swarmopt import journal as record
 from swarmopt.cli import INTERRUPTED, NOTHING_FEASIBLE
 from swarmopt.cli.config import Config, make_algorithm, make_problem, overlay, read_config
-from swarmopt.limits import Limits
-from swarmopt.result import Result, json_value
-from swarmopt.run import default_limits, draw_seed, execute
+from swarmopt.errors import FinishError, FolderError, SwarmoptError
+from swarmopt.inputs import default_limits, draw_seed, hyper_parameters
+from swarmopt.jsonable import jsonable
+from swarmopt.limits import Limits, check_count
+from swarmopt.result import Result
+from swarmopt.run import execute
 from swarmopt.search import Search
 from swarmopt.space import Space
 
@@ -85,8 +90,9 @@ def run(
 ) -> int:
     """Optimise a problem and keep the run in a folder.
 
-    Settings come from --config, then the environment (SWARMOPT_BUDGET and so on), then flags, then
-    --set; later ones win.
+    Settings come from --config, then the environment (SWARMOPT_BUDGET and so on), then flags and
+    --set; later ones win. What the file alone can say: batch, batch_size, cache, lookahead, x0 and
+    [space].
     """
     given = {
         name: flags[name]
@@ -94,14 +100,13 @@ def run(
         if ctx.get_parameter_source(name) not in (ParameterSource.DEFAULT, None)
     }
     settings = overlay(read_config(config), given, assignments)
-    problem = make_problem(settings)
+    problem, own = make_problem(settings)
     algorithm = make_algorithm(settings)
     limits = default_limits(
         problem, Limits(settings.budget, settings.max_time, settings.target, settings.patience)
     )
     seed = draw_seed() if settings.seed is None else settings.seed
-    settings = msgspec.structs.replace(settings, seed=seed, budget=limits.budget)
-    path = out or run_folder.free_path(Path("runs"), f"{problem.name}-{algorithm.name}")
+    points = None if settings.x0 is None else problem.space.points(settings.x0)
     search = Search(
         problem,
         algorithm,
@@ -109,11 +114,28 @@ def run(
         limits=limits,
         batch_size=settings.batch_size,
         cache=settings.cache,
+        x0=points,
     )
+    check_count("lookahead", settings.lookahead, least=0)
+    settings = msgspec.structs.replace(
+        settings,
+        seed=seed,
+        budget=limits.budget,
+        x0=None if points is None else points.tolist(),
+        set={**own, "algorithm": hyper_parameters(algorithm)},
+    )
+    stem = f"{problem.name}-{algorithm.name}"
     if dry_run:
+        path = out or run_folder.free_path(Path("runs"), stem)
         _show_plan(settings, problem.space, path, as_json=as_json)
         return 0
-    run_folder.check_free(path, overwrite=overwrite)
+    with nullcontext(out) if out else run_folder.reserved(Path("runs"), stem) as path:
+        return _run(search, settings, path, overwrite=overwrite, as_json=as_json)
+
+
+def _run(search: Search, settings: Config, path: Path, *, overwrite: bool, as_json: bool) -> int:
+    """Run the search in a folder, show what came out, and return the exit code."""
+    problem = search.problem
     try:
         result = execute(
             search,
@@ -124,10 +146,15 @@ def run(
             progress=True,
         )
     except KeyboardInterrupt:
-        click.echo(
-            f"interrupted after {search.nfev:,} evaluations; the record is kept in {path}", err=True
-        )
+        click.echo(f"interrupted; {_kept(search, path)}", err=True)
         return INTERRUPTED
+    except FinishError as error:
+        _show(error.result, "", path)
+        raise
+    except SwarmoptError as error:
+        if search.started:
+            click.echo(_kept(search, path), err=True)
+        raise error from None
     _draw(result, path)
     if as_json:
         click.echo(json.dumps(result.summary(), indent=2))
@@ -136,16 +163,27 @@ def run(
     return 0 if result.success else NOTHING_FEASIBLE
 
 
-def document(settings: Config) -> dict[str, Any]:
-    """Return the resolved settings as `run.toml` holds them."""
-    found: dict[str, Any] = msgspec.to_builtins(settings)
-    return {key: value for key, value in found.items() if value not in (None, {}, False)}
-
-
 def _draw(result: Result, path: Path) -> None:
     from swarmopt.plot import convergence
 
-    convergence(result, path / "convergence.png")
+    convergence(result, path / run_folder.PICTURE)
+
+
+def _kept(search: Search, path: Path) -> str:
+    """Return what is left of a run that did not end."""
+    if not search.started:
+        return "nothing was evaluated yet"
+    try:
+        n = record.count(path)
+    except FolderError as error:
+        return str(error)
+    return f"the record of {n:,} evaluations is kept in {path}"
+
+
+def document(settings: Config) -> dict[str, Any]:
+    """Return the resolved settings as `run.toml` holds them."""
+    found: dict[str, Any] = jsonable(msgspec.structs.asdict(settings))
+    return {key: value for key, value in found.items() if value is not None}
 
 
 def _show_plan(settings: Config, space: Space, path: Path, *, as_json: bool) -> None:
@@ -180,7 +218,7 @@ def _show(result: Result, description: str, path: Path) -> None:
         click.echo(description)
     else:
         for name, value in list(result.params.items())[:20]:
-            click.echo(f"  {name} = {json_value(value)}")
+            click.echo(f"  {name} = {jsonable(value)}")
         if len(result.params) > 20:
             click.echo(f"  and {len(result.params) - 20} more in {path / run_folder.RESULT}")
     click.echo(f"run folder: {path}")

@@ -33,11 +33,17 @@ def evaluate(problem: Problem, x: Matrix, seeds: Seeds, bound: float) -> Iterato
 
 def _attempt(problem: Problem, x: Matrix, seeds: Seeds, bound: float) -> Evaluation:
     try:
-        evaluation = problem.evaluate(x, seeds, bound)
-    except ObjectiveError:
-        raise
-    except Exception:  # noqa: BLE001 - whatever a user's objective raises is a failed evaluation
+        evaluation = problem.evaluate(x.copy(), seeds, bound)  # an objective may write into x
+    except ObjectiveError as error:
+        text = str(error)
+        raise ObjectiveError(text if problem.name in text else f"{problem.name}: {text}") from error
+    except (Exception, SystemExit):  # noqa: BLE001 - whatever an objective raises is a failure
         return Evaluation.failed(len(x), Outcome.RAISED, traceback.format_exc())
+    if not isinstance(evaluation, Evaluation):
+        raise ObjectiveError(
+            f"{problem.name}: evaluate returned {type(evaluation).__name__}; expected a "
+            f"swarmopt.Evaluation"
+        )
     if len(evaluation) != len(x):
         raise ObjectiveError(
             f"{problem.name}: evaluate returned {len(evaluation)} costs for {len(x)} points"

@@ -166,6 +166,50 @@ class Ackley(Analytic):
         return cost
 
 
+class Griewank(Analytic):
+    """f(z) = 1 + sum z_i^2 / 4000 - prod cos(z_i / sqrt(i)) on [-600, 600]^dim: a dimpled bowl.
+
+    The dimples are deep beside the bowl near the optimum only, and the deeper the fewer variables.
+
+    Source: Griewank, "Generalized descent for global optimization", 1981.
+    """
+
+    name = "griewank"
+    low, high = -600.0, 600.0
+
+    def cost(self, z: Matrix) -> Vector:
+        """Return (n,) costs; the product is at most 1, so none is negative."""
+        waves = np.prod(np.cos(z / np.sqrt(np.arange(1.0, z.shape[1] + 1.0))), axis=1)
+        cost: Vector = np.sum(z * z, axis=1) / 4000.0 + (1.0 - waves)
+        return cost
+
+
+class Schwefel(Analytic):
+    """f = sum 418.98 - y_i sin sqrt|y_i|, best at y_i = 420.97 and next best far off, at -302.52.
+
+    On [-500, 500]^dim, y = 420.97 + s z. The signs s turn the other valleys, which all lie below
+    500, to the side of the minimizer where the box has more room. Beyond 500 to either side of 0
+    the textbook's sum falls without end; there y_i counts as -500 or 500, and costs a hundredth of
+    the square of what is beyond.
+
+    Source: Schwefel, "Numerical optimization of computer models", 1981, problem 2.26; as in Hansen
+    et al. 2009, f20, the outside is closed by a penalty.
+    """
+
+    name = "schwefel"
+    low, high = -500.0, 500.0
+    peak = 420.9687463599821  # where sin sqrt y + sqrt y / 2 cos sqrt y = 0
+
+    def cost(self, z: Matrix) -> Vector:
+        """Return (n,) costs; rounding near the peak is not allowed to go below 0."""
+        y = self.peak + np.where(self.minimizer < 0.0, -z, z)
+        inside = np.clip(y, self.low, self.high)
+        height = self.peak * np.sin(np.sqrt(self.peak))
+        below = np.maximum(height - inside * np.sin(np.sqrt(np.abs(inside))), 0.0)
+        cost: Vector = np.sum(below + 0.01 * (y - inside) ** 2, axis=1)
+        return cost
+
+
 class ConstrainedSphere(Problem):
     """The nearest point to a target outside a cap: a ball cut by a plane; both walls are active.
 

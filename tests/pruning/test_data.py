@@ -57,6 +57,14 @@ def test_the_digits_are_split_into_three_sets_that_share_nothing() -> None:
         assert len(torch.unique(part.y)) == 10
 
 
+def test_tensors_and_whole_bytes_are_images_too() -> None:
+    x = torch.rand(8, 1, 2, 2, requires_grad=True)
+    data = split(x, torch.arange(8), np.zeros((2, 1, 2, 2), np.uint8), [0, 1])
+    assert not data.train.x.requires_grad
+    assert data.test.x.dtype == torch.float32
+    assert data.test.y.tolist() == [0, 1]
+
+
 def test_the_split_and_its_digest_are_the_same_every_time() -> None:
     one, other = load_data("digits"), load_data("digits")
     assert torch.equal(one.held_out.x, other.held_out.x)
@@ -107,6 +115,10 @@ TEST = (zeros(2), np.arange(2))
         ((zeros(1), np.zeros(1), *TEST), "cannot be split"),
         ((zeros(8) + np.nan, np.arange(8), *TEST), "NaN"),
         ((zeros(0), np.zeros(0), *TEST), "at least one"),
+        ((zeros(8), np.arange(8) + 0.7, *TEST), "whole numbers as labels"),
+        ((zeros(8), list("abcdefgh"), *TEST), "expected numbers as labels"),
+        (([np.zeros(2), np.zeros(3)], np.arange(2), *TEST), "the images are no array"),
+        ((np.array([object()] * 8), np.arange(8), *TEST), "expected numbers as images"),
     ],
 )
 def test_images_that_do_not_fit_are_named(arguments: tuple[Any, ...], message: str) -> None:

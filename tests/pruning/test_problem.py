@@ -1,6 +1,7 @@
 """The pruning problem, from settings to a smaller network on disk."""
 
 import json
+import math
 import os
 import pickle
 import subprocess
@@ -63,6 +64,18 @@ def wrong_input():
 
 def nothing():
     return "a network"
+
+def plain():
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(1, 6, 3), nn.ReLU(), nn.Conv2d(6, 6, 3), nn.Flatten(), nn.Linear(96, 10)
+    )
+
+def broken():
+    network = plain()
+    with torch.no_grad():
+        network[0].weight.fill_(float("nan"))
+    return network
 """
 QUICK: dict[str, Any] = {"model": "digits-cnn", "epochs": 6, "finetune_epochs": 4}
 
@@ -261,6 +274,10 @@ def test_a_model_weights_and_data_of_the_users_own(
         ({"penalty": -1}, PruningError, "penalty: expected at least 0"),
         ({"distill": 2}, PruningError, "distill"),
         ({"threads": 0}, PruningError, "threads"),
+        ({"threads": 10**6}, PruningError, "threads"),
+        ({"target_macs": math.inf}, PruningError, "target_macs"),
+        ({"step": 1e-8}, PruningError, "step: expected a share of the width in"),
+        ({"model": "own_model:plain", "importance": "bn-scale"}, PruningError, "'bn-scale'"),
         ({"epochs": -1}, PruningError, "epochs"),
         ({"finetune_rate": 0}, PruningError, "finetune_rate"),
         ({"model": "own_model:branching"}, NotExportable, "own_model.py"),
@@ -281,6 +298,26 @@ def test_wrong_settings_are_named(
 ) -> None:
     with pytest.raises(error, match=message):
         build_problem(ChannelPruning, settings, "problem channel-prune")
+
+
+@pytest.mark.usefixtures("module")
+def test_an_original_that_answers_with_nan_is_refused_before_the_search() -> None:
+    problem = ChannelPruning(model="own_model:broken")
+    with pytest.raises(PruningError, match="answers with NaN or inf: look at its weights"):
+        minimize(problem, budget=10)
+
+
+@pytest.mark.usefixtures("module")
+def test_an_original_that_guesses_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    ChannelPruning(model="own_model:plain").prepare()
+    assert "seems not to be trained" in caplog.text
+
+
+def test_every_artefact_may_be_read_alike(finished: tuple[Result, Path]) -> None:
+    modes = {path.name: path.stat().st_mode & 0o777 for path in finished[1].iterdir()}
+    assert modes["pruned.safetensors"] == modes["plan.json"] == modes["result.json"]
+    size = (finished[1] / "pruned.safetensors").stat().st_size
+    assert finished[0].report["after"]["bytes"] == size
 
 
 def test_weights_that_do_not_fit_say_what_differs(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ Floats = NDArray[np.float64]
 Form = Callable[[Ints], Ints]
 
 BISECTIONS = 30
+SMALLEST_SHARE = 0.001
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,8 +155,10 @@ def constrain(
         UnknownName: A pattern that no group matches.
     """
     for name, share in (("step", step), ("minimum", minimum), ("alpha", alpha)):
-        if not 0 < share <= 1:
-            raise PruningError(f"{name}: expected a share of the width in (0, 1], got {share!r}")
+        if not SMALLEST_SHARE <= share <= 1:
+            raise PruningError(
+                f"{name}: expected a share of the width in [{SMALLEST_SHARE}, 1], got {share!r}"
+            )
     if minimum > alpha:
         raise PruningError(f"minimum ({minimum!r}) is greater than alpha ({alpha!r})")
     if multiple < 1:

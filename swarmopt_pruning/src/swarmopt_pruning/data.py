@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from swarmopt.errors import SettingError, SwarmoptError
@@ -116,10 +117,26 @@ def split(x: Any, y: Any, test_x: Any, test_y: Any, *, held_out: float = HELD_OU
 
 
 def _images(x: Any, y: Any) -> Images:
+    labels = _numbers(y, "labels")
+    if not np.array_equal(labels, np.floor(labels)):
+        raise PruningError(f"expected whole numbers as labels, got {labels.flat[0]!r} and others")
     return Images(
-        torch.as_tensor(np.asarray(x), dtype=torch.float32).contiguous(),
-        torch.as_tensor(np.asarray(y), dtype=torch.int64).contiguous(),
+        torch.from_numpy(_numbers(x, "images").astype(np.float32, order="C")),
+        torch.from_numpy(labels.astype(np.int64, order="C")),
     )
+
+
+def _numbers(values: Any, what: str) -> NDArray[Any]:
+    """Return an array of real numbers from an array, a tensor or lists."""
+    if isinstance(values, Tensor):
+        values = values.detach().cpu().numpy()
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise PruningError(f"the {what} are no array: {error}") from error
+    if array.dtype.kind not in "buif":
+        raise PruningError(f"expected numbers as {what}, got an array of type {array.dtype}")
+    return array
 
 
 def digits() -> Splits:
@@ -177,5 +194,5 @@ def call_user(name: str, setting: str) -> Any:
         return function()
     except SwarmoptError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise SettingError(f"{setting}={name} raised {type(error).__name__}: {error}") from error

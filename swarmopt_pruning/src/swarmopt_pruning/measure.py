@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from swarmopt_pruning.cost import count_macs, count_params
 from swarmopt_pruning.data import Splits
-from swarmopt_pruning.original import save_tensors
+from swarmopt_pruning.loading import save_pruned
+from swarmopt_pruning.original import ModelName
 from swarmopt_pruning.train import accuracy
 
 LATENCY_BATCH = 64
@@ -45,13 +46,14 @@ class Figures:
         return asdict(self)
 
 
-def figures(model: nn.Module, data: Splits, *, channels: int) -> Figures:
+def figures(model: nn.Module, data: Splits, *, channels: int, original: ModelName) -> Figures:
     """Measure a network.
 
     Args:
         model: to be measured.
         data: its images; the test images are looked at here and nowhere else.
         channels: kept in all groups of the channel graph.
+        original: how the original is built; a part of the file.
     """
     example = data.held_out.x[:1]
     return Figures(
@@ -61,7 +63,7 @@ def figures(model: nn.Module, data: Splits, *, channels: int) -> Figures:
         params=count_params(model),
         channels=channels,
         latency_ms=round(latency(model, data.held_out.x), 4),
-        bytes=n_bytes(model),
+        bytes=n_bytes(model, original),
     )
 
 
@@ -86,9 +88,9 @@ def largest_difference(one: nn.Module, other: nn.Module, x: Tensor) -> float:
         return float((one(x) - other(x)).abs().max())
 
 
-def n_bytes(model: nn.Module) -> int:
-    """Return the size of a network's weights as a safetensors file."""
+def n_bytes(model: nn.Module, original: ModelName) -> int:
+    """Return the size of a network's file, as `save_pruned` writes it."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "weights.safetensors"
-        save_tensors(model, path)
+        save_pruned(model, original, path)
         return path.stat().st_size

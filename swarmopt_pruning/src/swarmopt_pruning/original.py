@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from swarmopt.folder import umask
 from swarmopt_pruning.data import Splits, call_user
 from swarmopt_pruning.errors import PruningError
 from swarmopt_pruning.models import build
@@ -145,8 +146,9 @@ def save_tensors(model: nn.Module, path: Path, metadata: Mapping[str, str] | Non
         part = Path(folder) / path.name
         try:
             save_file(tensors, part, metadata=dict(metadata) if metadata else None)
-        except SafetensorError as error:
+        except SafetensorError as error:  # a full disk, for one
             raise OSError(str(error)) from error
+        part.chmod(0o666 & ~umask())  # safetensors writes files that only their owner may read
         part.replace(path)
 
 

@@ -1,6 +1,7 @@
 """Channel pruning as a swarmopt problem: a point says how many channels each group keeps."""
 
 import logging
+import math
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -18,16 +19,18 @@ from swarmopt_pruning.errors import PruningError, UnknownName
 from swarmopt_pruning.graph import ChannelGraph
 from swarmopt_pruning.importance import IMPORTANCES
 from swarmopt_pruning.loading import PLAN, WEIGHTS, save_pruned
-from swarmopt_pruning.measure import figures, largest_difference
+from swarmopt_pruning.measure import Figures, figures, largest_difference
 from swarmopt_pruning.original import load_weights, name_model, trained
 from swarmopt_pruning.report import draw_channels, table
 from swarmopt_pruning.score import Scorer
-from swarmopt_pruning.train import Recipe, pinned, train
+from swarmopt_pruning.train import Recipe, accuracy, pinned, train
 
 log = logging.getLogger(__name__)
 
 Matrix = NDArray[np.float64]
+CHANNELS = "channels.png"
 EXAMPLES = 2  # images that the network is traced with
+MOST_THREADS = 256
 CALIBRATION = 512  # training images that batch normalisation is measured on
 
 
@@ -61,6 +64,7 @@ class ChannelPruning(Problem):
     name = "channel-prune"
     default_budget = 150
     distributions = ("swarmopt-pruning", "torch", "scikit-learn")
+    artefacts = (PLAN, WEIGHTS, CHANNELS)
 
     def __init__(
         self,
@@ -82,13 +86,13 @@ class ChannelPruning(Problem):
         distill: float = 0.7,
         threads: int = 1,
     ) -> None:
-        _check(penalty >= 0, "penalty", "at least 0", penalty)
+        _check(0 <= penalty < math.inf, "penalty", "at least 0", penalty)
         _check(0 <= distill <= 1, "distill", "a share in [0, 1]", distill)
-        _check(finetune_rate > 0, "finetune_rate", "more than 0", finetune_rate)
+        _check(0 < finetune_rate < math.inf, "finetune_rate", "more than 0", finetune_rate)
         _check(epochs >= 0, "epochs", "at least 0", epochs)
         _check(finetune_epochs >= 0, "finetune_epochs", "at least 0", finetune_epochs)
-        _check(threads >= 1, "threads", "at least 1", threads)
-        _check(target_macs > 0, "target_macs", "more than 0", target_macs)
+        _check(1 <= threads <= MOST_THREADS, "threads", f"1 to {MOST_THREADS}", threads)
+        _check(0 < target_macs < math.inf, "target_macs", "more than 0, and finite", target_macs)
         if importance not in IMPORTANCES:
             raise UnknownName("importance", importance, IMPORTANCES)
         self._data = load_data(data)
@@ -108,6 +112,7 @@ class ChannelPruning(Problem):
             self._model.eval()
             _check_output(self._model, self._data.train, self._data.n_classes)
             self.graph = ChannelGraph.trace(self._model, (self._data.train.x[:EXAMPLES],))
+        self.graph.scores(importance)  # an importance may say nothing about this network
         if not self.graph.groups:
             reasons = "; ".join(f"{f.name}: {f.reason}" for f in self.graph.frozen)
             raise PruningError(f"the model has no channels that can be pruned: {reasons}")
@@ -141,6 +146,7 @@ class ChannelPruning(Problem):
         if not self._has_weights:
             with pinned(self._threads):
                 trained(self._model_name, self._model, self._data, self._recipe)
+        self._check_original()
         log.info(
             "%d groups, %.3g combinations of widths, %.3g allowed; budget %s of %s MACs",
             len(self.graph.groups),
@@ -152,6 +158,26 @@ class ChannelPruning(Problem):
         for frozen in self.graph.frozen:
             log.info("not pruned: %s (%d channels): %s", frozen.name, frozen.width, frozen.reason)
         self._prepared = True
+
+    def _check_original(self) -> None:
+        """Refuse an original whose answers are no numbers; warn of one that guesses."""
+        held_out = self._data.held_out
+        with pinned(self._threads), torch.no_grad():
+            if not torch.isfinite(self._model(held_out.x[:EXAMPLES])).all():
+                raise PruningError(
+                    f"the original {self._model_name.name} answers with NaN or inf: look at its "
+                    f"weights"
+                )
+            found = accuracy(self._model, held_out)
+        chance = float(torch.bincount(held_out.y).max()) / len(held_out)
+        if found <= 1.5 * chance:
+            log.warning(
+                "the original is right on %.1f %% of the held-out images, guessing on %.1f %%: it "
+                "seems not to be trained; give weights=FILE, or a function that returns a trained "
+                "network",
+                100 * found,
+                100 * chance,
+            )
 
     @cached_property
     def scorer(self) -> Scorer:
@@ -175,12 +201,12 @@ class ChannelPruning(Problem):
         counts = self.constraints.counts(x)
         share = self.graph.macs(counts) / self._full_macs
         with pinned(self._threads):
-            accuracy = np.array([self.scorer.accuracy(row) for row in counts])
+            right = np.array([self.scorer.accuracy(row) for row in counts])
         info = [
             {"held_out_accuracy": a, "macs_share": s}
-            for a, s in zip(accuracy.tolist(), share.tolist(), strict=True)
+            for a, s in zip(right.tolist(), share.tolist(), strict=True)
         ]
-        return Evaluation(1.0 - accuracy + self._penalty * share, info=info)
+        return Evaluation(1.0 - right + self._penalty * share, info=info)
 
     def finish(self, result: Result, folder: Path | None) -> Mapping[str, Any]:
         """Fine-tune the winner, look at the test images once, and write the artefacts."""
@@ -194,8 +220,8 @@ class ChannelPruning(Problem):
             small = scorer.inherit(counts)
             log.info("fine-tuning the winner for %d epochs", self._finetuning.epochs)
             train(small, self._data.train, self._finetuning, seed=result.seed, teacher=self._model)
-            before = figures(self._model, self._data, channels=int(self.graph.widths.sum()))
-            after = figures(small, self._data, channels=int(counts.sum()))
+            before = self._figures(self._model, int(self.graph.widths.sum()))
+            after = self._figures(small, int(counts.sum()))
         report = {
             "before": before.document(),
             "after": after.document(),
@@ -223,9 +249,12 @@ class ChannelPruning(Problem):
                 self.graph.widths.tolist(),
                 counts.tolist(),
                 f"{self._model_name.name}: {after.macs / before.macs:.1%} of the MACs",
-                folder / "channels.png",
+                folder / CHANNELS,
             )
         return report
+
+    def _figures(self, model: nn.Module, channels: int) -> Figures:
+        return figures(model, self._data, channels=channels, original=self._model_name)
 
     def describe(self, result: Result) -> str:
         """Return the table before / after / removed."""
@@ -233,7 +262,7 @@ class ChannelPruning(Problem):
             return ""
         return (
             table(result.report["before"], result.report["after"])
-            + f"\nartefacts: {PLAN}, {WEIGHTS}, channels.png, convergence.png, result.json;"
+            + f"\nartefacts: {PLAN}, {WEIGHTS}, {CHANNELS}, convergence.png, result.json;"
             + "\nuse them with swarmopt_pruning.load(folder)"
         )
 
