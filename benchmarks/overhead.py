@@ -88,9 +88,7 @@ def time_peers(repeats: int, batches: int) -> None:
             row(n, d, space, floor, costs)
     large = [peer.name for peer in here if peer.most < np.prod(LARGEST)]
     if large:
-        print(
-            f"\nleft out at {LARGEST}, where they take more than 8 GB or many minutes: {', '.join(large)}"
-        )
+        print(f"\nleft out at {LARGEST}: {', '.join(large)} (more than 8 GB, or many minutes)")
 
 
 def heading(names: list[str]) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from swarmopt.algorithm import AnyAlgorithm
-from swarmopt.errors import SettingError
+from swarmopt.errors import ObjectiveError, SettingError
 from swarmopt.evaluation import Evaluation
 from swarmopt.inputs import Points, as_algorithm, as_rows, draw_seed
 from swarmopt.limits import Limits
@@ -128,6 +128,8 @@ class Optimizer:
 def _evaluation(values: Any, violation: ArrayLike | None, n: int) -> Evaluation:
     if violation is not None:
         return read_values((np.asarray(values), np.asarray(violation)), n, "tell")
+    if not hasattr(values, "__iter__"):
+        raise ObjectiveError(f"tell: expected a list of {n} costs, got {values!r:.60}")
     if isinstance(values, np.ndarray) or not any(isinstance(v, tuple) for v in values):
         return read_values(values, n, "tell")
     if len(values) != n:

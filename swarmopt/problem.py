@@ -133,11 +133,7 @@ def read_value(value: Any, name: str) -> tuple[float, float | None]:
                 f"{name}: returned {_shape_of(value)} for one point; expected a number, or a pair "
                 f"(cost, violation)"
                 + (". Is a `return` missing?" if value is None else "")
-                + (
-                    ". With batch=True the objective takes the whole population at once"
-                    if many
-                    else ""
-                )
+                + (". Where it takes a whole population at once, pass batch=True" if many else "")
             )
         try:
             found.append(float(part))
@@ -159,10 +155,15 @@ def read_values(value: Any, n: int, name: str) -> Evaluation:
     found = []
     for part in parts:
         array = _as_costs(part)
-        if array is None or array.shape != (n,):
+        if array is None:
+            raise ObjectiveError(
+                f"{name}: returned {_shape_of(part)} for {n} points, not all of it real numbers; "
+                f"expected ({n},), one cost per point. NaN marks a failed evaluation"
+            )
+        if array.shape != (n,):
             raise ObjectiveError(
                 f"{name}: returned {_shape_of(part)} for {n} points; expected ({n},), one cost per "
-                f"point. With batch=True the objective takes the whole population at once"
+                f"point"
             )
         found.append(array)
     return Evaluation(found[0], found[1] if len(found) == 2 else None)

@@ -126,6 +126,10 @@ def test_errors_say_what_came_and_what_to_do() -> None:
         optimizer.tell(batch, [1.0, 2.0, 3.0])
     with pytest.raises(ObjectiveError, match=r"\(2,\) for 12 points"):
         optimizer.tell(batch, [(1.0, 0.0), (1.0, 0.0)])
+    with pytest.raises(ObjectiveError, match="expected a list of 12 costs, got 3"):
+        optimizer.tell(batch, 3)
+    with pytest.raises(ObjectiveError, match="not all of it real numbers"):
+        optimizer.tell(batch, [None] * 12)
     with pytest.raises(ObjectiveError, match="violations >= 0"):
         optimizer.tell(batch, np.ones(12), -np.ones(12))
     other = Optimizer(BOUNDS, seed=0, budget=12).ask()
