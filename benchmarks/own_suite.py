@@ -12,8 +12,8 @@ targets; a point is optimal or a whole step away, so the small targets are reach
    Weinberger 1989), the order of the variables hidden by a permutation
 6  MAX-3-SAT with 4.2 d clauses and a hidden assignment that satisfies all
 7  a chain of five-way choices with a random table for each pair of neighbours, order hidden
-8  choices among 3 to 6 with a hidden best for each, and interactions on random pairs that punish
-   one right choice without the other
+8  choices among 3 to 6: a random cost for each, and a random table for each of 2 d random pairs,
+   all of which are 0 at a hidden assignment and positive elsewhere
 
 The optima of 5 and 7 are found by dynamic programming along the hidden chain.
 """
@@ -123,14 +123,18 @@ def interactions(d: int, rng: Generator) -> Built:
     """Return function 8."""
     levels = rng.integers(3, 7, d)
     best = rng.integers(0, levels)
-    alone = rng.uniform(0.5, 1.5, d)
-    pairs = np.array([rng.choice(d, 2, replace=False) for _ in range(2 * d)])
-    both = rng.uniform(0.5, 1.5, len(pairs))
+    each = np.arange(d)
+    alone = rng.random((d, levels.max()))
+    alone[each, best] = 0.0
+    first, second = np.array([rng.choice(d, 2, replace=False) for _ in range(2 * d)]).T
+    pairs = np.arange(2 * d)
+    tables = 0.5 * rng.random((2 * d, levels.max(), levels.max()))
+    tables[pairs, best[first], best[second]] = 0.0
 
     def cost(x: Matrix) -> Vector:
-        wrong = x != best
-        parted = wrong[:, pairs[:, 0]] != wrong[:, pairs[:, 1]]
-        total: Vector = wrong @ alone + parted @ both
+        chosen = x.astype(np.int64)
+        total: Vector = alone[each, chosen].sum(axis=1)
+        total += tables[pairs, chosen[:, first], chosen[:, second]].sum(axis=1)
         return total
 
     return _choices(levels), cost, 0.0

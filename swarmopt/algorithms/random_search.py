@@ -11,6 +11,7 @@ from numpy.random import Generator
 
 from swarmopt.algorithm import Candidates, Horizon
 from swarmopt.errors import SettingError
+from swarmopt.settings import check_fields
 from swarmopt.space import Domain
 from swarmopt.types import Integers, Matrix, Vector
 
@@ -44,6 +45,7 @@ class RandomSearch:
     unbiased: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.population is not None and self.population < 1:
             raise SettingError(f"random-search: expected population >= 1, got {self.population}")
 

@@ -33,6 +33,7 @@ from swarmopt.algorithms.ssa_state import (
     SSAState,
 )
 from swarmopt.errors import SettingError, UnknownNameError
+from swarmopt.settings import check_fields
 from swarmopt.space import Domain
 from swarmopt.types import Integers, Mask, Matrix, Vector
 
@@ -79,6 +80,7 @@ class SSA:
     unbiased: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
+        check_fields(self)
         for role in self.roles:
             if role not in ROLES:
                 raise UnknownNameError("role", role, ROLES)
@@ -86,10 +88,10 @@ class SSA:
             "population >= 2": self.population >= 2,
             "memory >= 2": self.memory >= 2,
             "0 < elite <= 1": 0 < self.elite <= 1,
-            "three positive shares": len([s for s in self.shares if s > 0]) == len(ROLES),
+            "positive shares": min(self.shares) > 0,
             "0 <= floor < 1/3": 0 <= self.floor < 1 / 3,
             "0 <= smoothing < 1": 0 <= self.smoothing < 1,
-            "at least one role": bool(self.roles),
+            "at least one of the roles": bool(self.roles),
             "0 < sigma <= 1": 0 < self.sigma <= 1,
             "growth >= 1": self.growth >= 1,
             "max_growth >= 1": self.max_growth >= 1,
@@ -97,7 +99,8 @@ class SSA:
             "diagonal_from >= 1": self.diagonal_from >= 1,
         }.items():
             if not holds:
-                raise SettingError(f"ssa: expected {expected}, got {self}")
+                got = next(f"{n}={v!r}" for n, v in vars(self).items() if n in expected.split())
+                raise SettingError(f"ssa: expected {expected}, got {got}")
 
     def init(self, domain: Domain, horizon: Horizon) -> SSAState:
         """Return the state of a flock that has yet to settle."""
