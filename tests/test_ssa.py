@@ -465,7 +465,7 @@ def test_a_mixed_problem_is_solved() -> None:
 def test_a_setting_out_of_range_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(
         SettingError,
-        match=next(iter(wrong)).replace("shares", "three positive").replace("roles", "role"),
+        match=next(iter(wrong)).replace("shares", "positive shares").replace("roles", "role"),
     ):
         SSA(**wrong)  # type: ignore[arg-type]
 
