@@ -9,7 +9,6 @@ Public names are imported when they are first used, so that `import swarmopt` co
 """
 
 from importlib import import_module
-from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -65,7 +64,9 @@ def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return import_module(f"swarmopt.{name}")
     if name == "__version__":
-        return _version("swarmopt")
+        from importlib.metadata import version
+
+        return version("swarmopt")
     raise AttributeError(f"module 'swarmopt' has no attribute {name!r}")
 
 

@@ -2,7 +2,7 @@
 
 import time
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 from rich.console import Console
 from rich.progress import (
@@ -19,18 +19,6 @@ from swarmopt.result import Step
 
 LINE_EVERY = 5.0  # seconds between lines where stderr is no terminal
 DRAW_EVERY = 0.1  # seconds between updates where it is
-
-
-class Display(Protocol):
-    """What the loop tells about a run while it goes on."""
-
-    def evaluated(self, n: int) -> None:
-        """Show that n evaluations have finished in all."""
-        ...
-
-    def told(self, step: Step) -> None:
-        """Show a told batch."""
-        ...
 
 
 class ProgressBar:

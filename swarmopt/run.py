@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -28,11 +28,22 @@ from swarmopt.inputs import (
 from swarmopt.journal import Journal
 from swarmopt.limits import Limits, check_count
 from swarmopt.problem import Problem
-from swarmopt.progress import Display, ProgressBar
 from swarmopt.result import Result, Step, Stop
 from swarmopt.search import Batch, Search
 
 Callback = Callable[..., object]
+
+
+class Display(Protocol):
+    """What the loop tells about a run while it goes on."""
+
+    def evaluated(self, n: int) -> None:
+        """Show that n evaluations have finished in all."""
+        ...
+
+    def told(self, step: Step) -> None:
+        """Show a told batch."""
+        ...
 
 
 def iterate(
@@ -254,6 +265,8 @@ def _search(
         journal = None if folder is None else stack.enter_context(Journal.open(folder.path))
         display = None
         if progress:
+            from swarmopt.progress import ProgressBar
+
             title = f"{search.problem.name} {search.algorithm.name}"
             display = stack.enter_context(ProgressBar(title, search.limits.budget))
         for step in iterate(search, journal=journal, display=display, lookahead=lookahead):
