@@ -237,6 +237,32 @@ def test_a_batch_asked_before_the_first_was_told_undoes_nothing() -> None:
     np.testing.assert_array_equal(after.key, [0, 1, 2, 3, 4, 4.5, 4.5, 4.5, 4.5, 4.5])
 
 
+def test_batches_asked_at_once_are_of_one_kind_and_the_next_of_the_other() -> None:
+    algorithm = ABC()
+    state = flown(algorithm, REAL, 2)
+    one, two = (algorithm.ask(state, default_rng(g)) for g in range(2))
+    assert not (one.onlookers | two.onlookers).any()
+    for bees in (one, two):
+        state = algorithm.tell(state, bees, bowl(REAL)(bees.unit))
+    assert algorithm.ask(state, default_rng(2)).onlookers.all()
+
+
+def test_a_bee_that_finds_nothing_better_leaves_its_source() -> None:
+    algorithm = ABC(limit=100)
+    state = flown(algorithm, REAL, 2)
+    after = algorithm.tell(state, algorithm.ask(state, default_rng(0)), state.key.copy())
+    np.testing.assert_array_equal(after.unit, state.unit)
+    np.testing.assert_array_equal(after.trials, state.trials + 1)
+
+
+def test_sources_that_a_short_batch_left_out_are_visited_by_scouts() -> None:
+    algorithm = ABC(population=6)
+    state = algorithm.init(REAL, Horizon())
+    state = algorithm.tell(state, algorithm.ask(state, default_rng(0)).first(2), np.ones(2))
+    bees = replace(state, onlooking=False)
+    assert algorithm.ask(bees, default_rng(1)).scouts.tolist() == [False] * 2 + [True] * 4
+
+
 def test_one_source_alone_is_its_own_partner() -> None:
     algorithm = ABC(population=1, limit=10**6)
     state = flown(algorithm, MIXED, 6)

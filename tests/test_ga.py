@@ -143,6 +143,16 @@ def test_discrete_values_stand_in_the_middle_of_their_bins() -> None:
     np.testing.assert_allclose(unit, MIXED.centre(unit), atol=1e-15)
 
 
+def test_children_of_parents_at_the_walls_stay_in_the_cube() -> None:
+    for at in (0.0, 1.0):
+        algorithm = GA(population=40, mutation=1.0)
+        state = algorithm.init(REAL, Horizon())
+        parents = np.abs(at - 0.01 * default_rng(0).random((40, 6)))
+        state = algorithm.tell(state, Candidates(parents), np.zeros(40))
+        unit = algorithm.ask(state, default_rng(1)).unit
+        assert ((unit >= 0.0) & (unit <= 1.0)).all()
+
+
 def test_mutation_moves_integers_by_their_spread() -> None:
     domain = Space([Integer(0, 1000)]).domain
     algorithm = GA(population=100, crossover=0.0, mutation=1.0)

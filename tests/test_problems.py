@@ -290,6 +290,12 @@ def test_schwefels_peak_is_where_the_slope_is_zero() -> None:
     assert np.sin(root) + root / 2 * np.cos(root) == pytest.approx(0.0, abs=1e-13)
 
 
+def test_rounding_near_schwefels_peak_never_goes_below_the_optimum() -> None:
+    problem = Schwefel(dim=1)
+    x = problem.minimizer + np.linspace(-1e-5, 1e-5, 20_001)[:, None]
+    assert evaluate(problem, x).cost.min() == 0.0
+
+
 @pytest.mark.parametrize("instance", range(5))
 def test_schwefels_other_valleys_lie_in_the_box_and_far_from_the_best(instance: int) -> None:
     problem = Schwefel(dim=10, instance=instance, rotated=False)

@@ -7,7 +7,7 @@ import pytest
 from numpy.random import default_rng
 
 from swarmopt.algorithm import Candidates, Horizon
-from swarmopt.algorithms.ssa_classic import ClassicState, SSAClassic
+from swarmopt.algorithms.ssa_classic import ClassicState, SSAClassic, _unboxed
 from swarmopt.errors import SettingError
 from swarmopt.space import Categorical, Domain, Integer, Real, Space
 from swarmopt.testing import drive
@@ -173,6 +173,17 @@ def test_the_largest_box_overflows_to_a_wall_and_not_to_nan() -> None:
     drive(SSAClassic(), domain, bowl(domain), 30, seed=1)
 
 
+def test_what_is_no_number_is_put_at_a_wall() -> None:
+    for domain in (BOX, MIXED):
+        state = SSAClassic(population=3).init(domain, Horizon())
+        lost = np.array([[np.nan] * domain.d, [np.inf] * domain.d, [-np.inf] * domain.d])
+        unit = _unboxed(state.fixed, lost)
+        assert ((unit >= 0.0) & (unit <= 1.0)).all()
+        highest = np.maximum(domain.levels, 1) - 1
+        np.testing.assert_array_equal(domain.level(unit[1:2])[0], highest)
+        np.testing.assert_array_equal(domain.level(unit[2:])[0], 0)
+
+
 def test_scouts_of_a_flock_that_failed_altogether_leap_to_either_wall() -> None:
     algorithm = SSAClassic(population=40, scouts=1.0)
     state = algorithm.init(BOX, Horizon())
@@ -212,6 +223,16 @@ def test_birds_never_told_of_take_part_once_they_are() -> None:
     state = algorithm.tell(state, birds, np.full(5, np.inf))
     assert state.n_visited == 5
     np.testing.assert_array_equal(state.unit[2:], birds.unit[2:])
+
+
+def test_a_short_batch_makes_no_bird_forget() -> None:
+    algorithm = SSAClassic(population=5)
+    state = algorithm.init(BOX, Horizon())
+    state = algorithm.tell(state, algorithm.ask(state, default_rng(0)), np.ones(5))
+    state = algorithm.tell(state, algorithm.ask(state, default_rng(1)).first(2), np.zeros(2))
+    after = algorithm.tell(state, algorithm.ask(state, default_rng(2)), np.full(5, 9.0))
+    np.testing.assert_array_equal(after.key, [0.0, 0.0, 1.0, 1.0, 1.0])
+    np.testing.assert_array_equal(after.unit, state.unit)
 
 
 def test_the_population_is_never_below_the_batch() -> None:
