@@ -35,7 +35,7 @@ coverage: $(VENV)/.developed  ## Run all tests and show which branches none of t
 	$(BIN)/python -m pytest -n auto --cov --cov-report=term-missing
 
 bench: $(VENV)/.developed  ## Measure the cost per candidate
-	$(BIN)/python benchmarks/overhead.py
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.overhead
 
 check-wheel: $(VENV)/.developed  ## Build both wheels and try them in fresh environments
 	$(BIN)/python tests/check_wheel.py

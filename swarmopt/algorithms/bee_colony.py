@@ -2,7 +2,7 @@
 
 Sources: Karaboga, "An idea based on honey bee swarm for numerical optimization", TR06, 2005;
 Karaboga and Basturk, "A powerful and efficient algorithm for numerical function optimization:
-artificial bee colony (ABC) algorithm", 2007 (equations (1) and (2)); Lin et al., "Channel pruning
+artificial bee colony (ABC) algorithm", 2007; Lin et al., "Channel pruning
 via automatic structure search", IJCAI 2020, arXiv 2001.08565 (ABCPruner: 10 sources, limit 5, two
 variables changed at once, shares of 0.9 fitness + 0.1).
 
@@ -25,6 +25,7 @@ from numpy.random import Generator
 
 from swarmopt.algorithm import Candidates, Horizon
 from swarmopt.errors import SettingError
+from swarmopt.settings import check_fields
 from swarmopt.space import Domain
 from swarmopt.types import Integers, Mask, Matrix, Vector
 
@@ -89,6 +90,7 @@ class ABC:
     unbiased: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
+        check_fields(self)
         for field in ("population", "limit", "changes"):
             value = getattr(self, field)
             if value is not None and value < 1:
@@ -141,7 +143,7 @@ class ABC:
         column = (rng.random((n, self.changes)) * d).astype(np.int64)
         here, there = state.unit[source[:, None], column], state.unit[partner[:, None], column]
         draws = rng.random((2, n, self.changes))
-        # v_ij = x_ij + phi (x_ij - x_kj), phi in [-1, 1] (Karaboga and Basturk 2007, (2))
+        # v_ij = x_ij + phi (x_ij - x_kj), phi in [-1, 1] (Karaboga and Basturk 2007)
         phi = 2.0 * draws[0] - 1.0
         moved = np.clip(here + phi * (here - there), 0.0, 1.0)
         if state.domain.n_discrete:
@@ -156,7 +158,7 @@ class ABC:
 def _shares(key: Vector) -> Vector:
     """Return (n,) the onlookers' interest in each source, from 0.1 to 1 for the best.
 
-    The fitness is 1 / (1 + f) where f >= 0 and 1 + |f| elsewhere (Karaboga and Basturk 2007); what
+    The fitness is 1 / (1 + f) where f >= 0 and 1 + |f| elsewhere, as is usual for costs; what
     failed has none, and what is infeasible next to none.
     """
     size = np.abs(key)

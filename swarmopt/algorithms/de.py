@@ -4,7 +4,8 @@ Sources: Storn and Price, "Differential evolution: a simple and efficient heuris
 optimization over continuous spaces", 1997; Zhang and Sanderson, "JADE: adaptive differential
 evolution with optional external archive", 2009 (pbest); Wang, Cai, Zhang, "Differential evolution
 with composite trial vector generation strategies and control parameters", 2011 (CoDE: the pool);
-Tanabe, "Differential evolution algorithms on bbob-mixint", arXiv 2404.03303, 2024 (integers).
+Tanabe, "Benchmarking parameter control methods in differential evolution for mixed-integer
+black-box optimization", arXiv 2404.03303, 2024 (this pool, and integers rounded in evaluation).
 
 Integers keep their latent real position, which only decoding rounds. Categories have nothing to
 add: a mutant's is the base's or the pbest's, either as likely; where the ends of the difference are
@@ -20,11 +21,12 @@ from numpy.random import Generator
 from swarmopt.algorithm import Candidates, Horizon
 from swarmopt.algorithms.moves import latin_hypercube
 from swarmopt.errors import SettingError
+from swarmopt.settings import check_fields
 from swarmopt.space import Domain
 from swarmopt.types import Matrix, Vector
 
 LEAST = 4  # a base, two ends of a difference and another
-POOL = np.array([[1.0, 0.1], [1.0, 0.9], [0.8, 0.2]])  # F, CR: Wang, Cai, Zhang 2011, section III
+POOL = np.array([[1.0, 0.1], [1.0, 0.9], [0.8, 0.2]])  # F, CR: Wang, Cai, Zhang 2011
 REDRAWN = 0.5  # categories of a mutant that are drawn anew, on average
 
 
@@ -67,6 +69,7 @@ class DE:
     unbiased: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.population is not None and self.population < LEAST:
             raise SettingError(f"de: expected population >= {LEAST}, got {self.population!r}")
         if not 0.0 <= self.elite <= 1.0:

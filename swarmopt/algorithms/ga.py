@@ -25,6 +25,7 @@ from swarmopt.algorithms.moves import (
     spread_in_levels,
 )
 from swarmopt.errors import SettingError
+from swarmopt.settings import check_fields
 from swarmopt.space import Domain
 from swarmopt.types import Matrix, Vector
 
@@ -75,6 +76,7 @@ class GA:
     unbiased: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.population is not None and self.population < 1:
             raise SettingError(f"ga: expected population >= 1, got {self.population!r}")
         for field in ("crossover", "mutation"):

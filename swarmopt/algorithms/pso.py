@@ -17,6 +17,7 @@ from numpy.random import Generator
 from swarmopt.algorithm import Candidates, Horizon
 from swarmopt.algorithms.moves import kick, latin_hypercube
 from swarmopt.errors import SettingError
+from swarmopt.settings import check_fields
 from swarmopt.space import Domain
 from swarmopt.types import Integers, Matrix, Vector
 
@@ -80,6 +81,7 @@ class PSO:
     unbiased: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.population is not None and self.population < 1:
             raise SettingError(f"pso: expected population >= 1, got {self.population!r}")
         for field in ("inertia", "cognitive", "social"):

@@ -24,6 +24,7 @@ from numpy.random import Generator
 
 from swarmopt.algorithm import Candidates, Horizon
 from swarmopt.errors import SettingError
+from swarmopt.settings import check_fields
 from swarmopt.space import Domain
 from swarmopt.types import Integers, Matrix, Vector
 
@@ -101,6 +102,7 @@ class SSAClassic:
     unbiased: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.population is not None and self.population < 1:
             raise SettingError(f"ssa-classic: expected population >= 1, got {self.population!r}")
         for field in ("producers", "scouts", "safety"):

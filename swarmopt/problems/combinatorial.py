@@ -107,7 +107,7 @@ class NKLandscape(Problem):
     Source: Kauffman and Weinberger, "The NK model of rugged fitness landscapes and its application
     to maturation of the immune response", 1989. With neighbours that are adjacent the optimum is
     found by dynamic programming (Wright, Thompson, Zhang, "The computational complexity of N-K
-    fitness functions", 2000, section III).
+    fitness functions", 2000).
 
     Args:
         bits: number of variables, N, up to 1,000.
