@@ -18,6 +18,11 @@ from typing import Any, Self
 
 import tomli_w
 
+try:
+    import fcntl
+except ImportError:  # Windows has no flock
+    fcntl = None  # type: ignore[assignment]
+
 from swarmopt.errors import FolderError
 from swarmopt.journal import FILE, Journal
 from swarmopt.jsonable import jsonable
@@ -28,7 +33,8 @@ log = logging.getLogger(__name__)
 SETTINGS = "run.toml"
 RESULT = "result.json"
 PICTURE = "convergence.png"
-FILES = (SETTINGS, RESULT, PICTURE, FILE, f"{FILE}-wal", f"{FILE}-shm", f"{FILE}-journal")
+LOCK = "run.lock"
+FILES = (SETTINGS, RESULT, PICTURE, LOCK, FILE, f"{FILE}-wal", f"{FILE}-shm", f"{FILE}-journal")
 
 
 @dataclass(frozen=True)
@@ -37,11 +43,13 @@ class RunFolder:
 
     Attributes:
         path: where it is.
+        lock: descriptor of its lock file, held until the run ends.
         replaced: where the earlier run of that name is now; None where there was none. It is
             removed when this run ends well, and kept when it does not.
     """
 
     path: Path
+    lock: int
     replaced: Path | None = None
 
     def __enter__(self) -> Self:
@@ -53,7 +61,10 @@ class RunFolder:
         error: BaseException | None,
         where: TracebackType | None,
     ) -> None:
-        """Remove the earlier run, or say where it is kept."""
+        """Let the folder go; remove the earlier run, or say where it is kept."""
+        with suppress(OSError):
+            (self.path / LOCK).unlink()
+        os.close(self.lock)
         if self.replaced is None:
             return
         if error is None:
@@ -106,7 +117,12 @@ def create(
         with Journal.create(fresh, space):
             pass
         fresh.chmod(0o777 & ~umask())
-        return _put(fresh, path, overwrite=overwrite)
+        lock = _locked(fresh)
+        try:
+            return RunFolder(path, lock, _put(fresh, path, overwrite=overwrite))
+        except BaseException:
+            os.close(lock)
+            raise
     except BaseException as error:
         shutil.rmtree(fresh, ignore_errors=True)
         if isinstance(error, OSError) and not isinstance(error, FolderError):
@@ -142,8 +158,26 @@ def check_free(path: Path, *, overwrite: bool, artefacts: Iterable[str] = ()) ->
         )
 
 
-def _put(fresh: Path, path: Path, *, overwrite: bool) -> RunFolder:
-    """Rename the new folder to its place, and an earlier run there aside."""
+def _locked(path: Path) -> int:
+    """Return the descriptor of a run folder's lock file, locked; closing it lets go.
+
+    Raises:
+        FolderError: a run that goes on holds it.
+    """
+    descriptor = os.open(path / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+    if fcntl is not None:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(descriptor)
+            raise FolderError(
+                f"{path} is in use by a run that goes on; wait for it, or give another folder"
+            ) from error
+    return descriptor
+
+
+def _put(fresh: Path, path: Path, *, overwrite: bool) -> Path | None:
+    """Rename the new folder to its place; return where an earlier run there is now."""
     if not overwrite or not path.exists():
         try:
             fresh.rename(path)  # fails where a folder with something in it came in between
@@ -151,7 +185,8 @@ def _put(fresh: Path, path: Path, *, overwrite: bool) -> RunFolder:
             if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
                 raise _exists(path) from error
             raise
-        return RunFolder(path)
+        return None
+    os.close(_locked(path))
     aside = Path(tempfile.mkdtemp(prefix=f".{path.name[:64]}-replaced-", dir=path.parent))
     path.rename(aside)
     try:
@@ -159,7 +194,7 @@ def _put(fresh: Path, path: Path, *, overwrite: bool) -> RunFolder:
     except OSError:
         aside.rename(path)
         raise
-    return RunFolder(path, aside)
+    return aside
 
 
 def _exists(path: Path) -> FolderError:
@@ -213,7 +248,10 @@ def write_json(path: Path, document: Mapping[str, Any]) -> None:
         temporary.write_text(text, "utf-8")
         temporary.replace(path)
     except OSError as error:
-        raise FolderError(f"{path} cannot be written: {error}") from error
+        raise FolderError(
+            f"{path} cannot be written: {error.strerror or error}; is its folder gone, or the disk "
+            f"full?"
+        ) from error
 
 
 def read_settings(path: Path) -> dict[str, Any]:

@@ -74,12 +74,14 @@ def draw_seed() -> int:
     return secrets.randbits(32)
 
 
-def as_rows(x0: Points) -> Any:
+def as_rows(x0: Any) -> Any:
     """Return x0 as a sequence of points, also where it is a single one."""
     if isinstance(x0, Mapping):
         return [x0]
     if isinstance(x0, np.ndarray):
         return np.atleast_2d(x0)
+    if not isinstance(x0, Sequence) or isinstance(x0, str):
+        raise SettingError(f"x0: expected points as dicts or rows of numbers, got {x0!r:.60}")
     if len(x0) and isinstance(x0[0], int | float | np.number):
         return [x0]
     return x0

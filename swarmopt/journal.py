@@ -8,6 +8,7 @@ chains ids, points, costs, violations and outcomes of everything before it.
 import json
 import sqlite3
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -150,6 +151,8 @@ class Journal:
         """Keep what was written, whatever happened, and close the file."""
         try:
             self._db.commit()
+            with suppress(sqlite3.OperationalError):  # somebody reads it
+                self._db.execute("PRAGMA journal_mode=DELETE")  # one file, as long as none writes
             self._db.close()
         except sqlite3.Error as failure:
             raise _cannot_write(self._path, failure) from failure

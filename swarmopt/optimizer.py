@@ -116,6 +116,8 @@ class Optimizer:
             SettingError: the batch was told already, or belongs to another optimizer.
             AllFailedError: nothing in the first batch succeeded.
         """
+        if not isinstance(batch, Batch):
+            raise SettingError(f"tell: expected a batch from ask, got {batch!r:.60}")
         if not len(batch) and (self.done or not self._search.is_waiting(batch)):
             return
         if not self._search.is_waiting(batch):

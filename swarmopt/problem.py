@@ -128,15 +128,18 @@ def read_value(value: Any, name: str) -> tuple[float, float | None]:
     found = []
     for part in parts:
         many = isinstance(part, list | tuple) or np.ndim(part) != 0
+        column = isinstance(part, np.ndarray) or (many and len(part) > 3)
         if part is None or many or isinstance(part, str | bytes) or np.iscomplexobj(part):
             raise ObjectiveError(
                 f"{name}: returned {_shape_of(value)} for one point; expected a number, or a pair "
                 f"(cost, violation)"
                 + (". Is a `return` missing?" if value is None else "")
-                + (". Where it takes a whole population at once, pass batch=True" if many else "")
+                + (". Where it takes a whole population at once, pass batch=True" if column else "")
             )
         try:
             found.append(float(part))
+        except OverflowError:
+            found.append(np.inf)
         except (TypeError, ValueError):
             raise ObjectiveError(
                 f"{name}: returned {_shape_of(value)} for one point; expected a number"
@@ -153,17 +156,17 @@ def read_values(value: Any, n: int, name: str) -> Evaluation:
     pair = isinstance(value, tuple) and len(value) == 2 and all(_is_column(v) for v in value)
     parts = value if pair else (value,)
     found = []
-    for part in parts:
+    for part, what in zip(parts, ("cost", "violation"), strict=False):
         array = _as_costs(part)
         if array is None:
             raise ObjectiveError(
                 f"{name}: returned {_shape_of(part)} for {n} points, not all of it real numbers; "
-                f"expected ({n},), one cost per point. NaN marks a failed evaluation"
+                f"expected ({n},), one {what} per point. NaN marks a failed evaluation"
             )
         if array.shape != (n,):
             raise ObjectiveError(
-                f"{name}: returned {_shape_of(part)} for {n} points; expected ({n},), one cost per "
-                f"point"
+                f"{name}: returned {_shape_of(part)} for {n} points; expected ({n},), one {what} "
+                f"per point"
             )
         found.append(array)
     return Evaluation(found[0], found[1] if len(found) == 2 else None)
@@ -189,6 +192,8 @@ def _as_costs(value: Any) -> Vector | None:
 
 def _shape_of(value: Any) -> str:
     """Return how to speak of a wrong value: its shape where it has one, else itself."""
+    if isinstance(value, tuple) or (isinstance(value, list) and len(value) <= 3):
+        return f"{value!r:.80}"
     try:
         shape = np.shape(value)
     except ValueError:

@@ -13,7 +13,7 @@ import numpy as np
 from swarmopt import folder as run_folder
 from swarmopt import plugins
 from swarmopt.algorithm import AnyAlgorithm
-from swarmopt.errors import FinishError, SettingError
+from swarmopt.errors import FinishError, FolderError, SettingError
 from swarmopt.evaluate.in_process import evaluate
 from swarmopt.evaluation import Evaluation, Outcome
 from swarmopt.inputs import (
@@ -183,7 +183,6 @@ def minimize(
         keep_points=history == "all",
     )
     settings = {
-        "problem": problem.name,
         "algorithm": solver.name,
         **asdict(search.limits),
         "seed": search.seed,
@@ -290,7 +289,10 @@ def _finished(search: Search, folder: run_folder.RunFolder | None) -> Result:
     problem = search.problem
     result = search.result()
     if folder is not None:
-        run_folder.write_json(folder.path / run_folder.RESULT, result.summary())
+        try:
+            run_folder.write_json(folder.path / run_folder.RESULT, result.summary())
+        except FolderError as error:
+            raise FinishError(f"the search is done, but cannot be kept: {error}", result) from error
     if result.success:
         try:
             result = search.result(problem.finish(result, folder.path if folder else None))

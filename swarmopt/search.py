@@ -180,8 +180,10 @@ class Search:
         if n < len(points):
             candidates, points = candidates.first(n), points[:n]
         ids = range(self._n_points, self._n_points + n_new)
+        x = points if new is None else points[new]
+        x.flags.writeable = False  # whoever evaluates it cannot change what was asked
         batch = Batch(
-            x=points if new is None else points[new],
+            x=x,
             ids=ids,
             number=self._n_batches,
             space=space,

@@ -4,6 +4,7 @@ import errno
 import json
 import math
 import os
+import shutil
 import sqlite3
 import tempfile
 import tomllib
@@ -217,6 +218,37 @@ def test_a_folder_that_appears_in_between_is_left_alone(
         minimize(sphere, BOUNDS, budget=40, seed=0, run_dir=folder)
     assert len(record.read(folder).ids) == 30
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_folder_in_use_is_refused_and_left_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    caught = []
+
+    def intrude(intermediate_result: Any) -> None:
+        try:
+            minimize(sphere, BOUNDS, budget=10, seed=9, run_dir=folder, overwrite=True)
+        except FolderError as error:
+            caught.append(str(error))
+
+    minimize(sphere, BOUNDS, budget=30, seed=0, run_dir=folder, callback=intrude)
+    assert caught
+    assert all("is in use by a run that goes on" in message for message in caught)
+    assert len(record.read(folder).ids) == 30
+    assert sorted(path.name for path in folder.iterdir()) == sorted(
+        ["journal.sqlite", "result.json", "run.toml"]
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_folder_that_is_gone_at_the_end_does_not_take_the_result_along(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+
+    def remove(intermediate_result: Any) -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+
+    with pytest.raises(FinishError, match="is its folder gone, or the disk full") as caught:
+        minimize(sphere, BOUNDS, budget=30, seed=0, run_dir=folder, callback=remove)
+    assert caught.value.result.nfev == 30
 
 
 def test_a_link_to_a_folder_is_followed(tmp_path: Path) -> None:

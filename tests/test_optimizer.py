@@ -122,7 +122,7 @@ def test_errors_say_what_came_and_what_to_do() -> None:
     batch = optimizer.ask()
     with pytest.raises(SettingError, match="all 12 evaluations of the budget are asked for"):
         optimizer.ask()
-    with pytest.raises(ObjectiveError, match=r"shape \(3,\) for 12 points"):
+    with pytest.raises(ObjectiveError, match=r"\[1.0, 2.0, 3.0\] for 12 points"):
         optimizer.tell(batch, [1.0, 2.0, 3.0])
     with pytest.raises(ObjectiveError, match=r"\(2,\) for 12 points"):
         optimizer.tell(batch, [(1.0, 0.0), (1.0, 0.0)])
@@ -132,6 +132,10 @@ def test_errors_say_what_came_and_what_to_do() -> None:
         optimizer.tell(batch, [None] * 12)
     with pytest.raises(ObjectiveError, match="violations >= 0"):
         optimizer.tell(batch, np.ones(12), -np.ones(12))
+    with pytest.raises(SettingError, match="tell: expected a batch from ask, got 3"):
+        optimizer.tell(3, [1.0])  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="read-only"):
+        batch.x[0] = 99
     other = Optimizer(BOUNDS, seed=0, budget=12).ask()
     with pytest.raises(SettingError, match="was not asked of this optimizer"):
         optimizer.tell(other, np.ones(len(other)))

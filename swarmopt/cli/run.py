@@ -1,7 +1,7 @@
 """swarmopt run: optimise a problem and keep the run in a folder."""
 
 import json
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,9 @@ FLAGS = ("problem", "algorithm", "budget", "max_time", "target", "patience", "se
     envvar="SWARMOPT_ALGORITHM",
 )
 @click.option("--budget", type=int, help="Evaluations at most.", envvar="SWARMOPT_BUDGET")
-@click.option("--max-time", type=float, help="Seconds at most.", envvar="SWARMOPT_MAX_TIME")
+@click.option(
+    "--max-time", type=float, help="Seconds of search at most.", envvar="SWARMOPT_MAX_TIME"
+)
 @click.option(
     "--target", type=float, help="Stop at a feasible cost as low as this.", envvar="SWARMOPT_TARGET"
 )
@@ -150,6 +152,8 @@ def _run(search: Search, settings: Config, path: Path, *, overwrite: bool, as_js
         return INTERRUPTED
     except FinishError as error:
         _show(error.result, "", path)
+        with suppress(OSError):
+            _draw(error.result, path)
         raise
     except SwarmoptError as error:
         if search.started:
@@ -177,7 +181,8 @@ def _kept(search: Search, path: Path) -> str:
         n = record.count(path)
     except FolderError as error:
         return str(error)
-    return f"the record of {n:,} evaluations is kept in {path}"
+    found = ", and the search's result," if (path / run_folder.RESULT).exists() else ""
+    return f"the record of {n:,} evaluations{found} is kept in {path}"
 
 
 def document(settings: Config) -> dict[str, Any]:

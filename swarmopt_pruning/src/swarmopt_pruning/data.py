@@ -4,7 +4,7 @@ Scoring gets `train` and `held_out` only; the test images travel in a field of t
 nothing but the final report reads.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
@@ -171,14 +171,16 @@ def load_data(name: str) -> Splits:
         if name not in DATA:
             raise UnknownName("data set", name, [*DATA, "package.module:function"])
         return DATA[name]()
-    found = call_user(name, "data")
-    if isinstance(found, Splits):
-        return found
-    if isinstance(found, tuple | list) and len(found) == 4:
-        return split(*found)
-    if isinstance(found, Mapping):
-        raise PruningError(f"data={name}: expected Splits or (x, y, test_x, test_y), got a dict")
-    raise PruningError(f"data={name}: expected Splits or (x, y, test_x, test_y), got {found!r:.80}")
+    try:
+        found = call_user(name, "data")
+        if isinstance(found, Splits):
+            return found
+        if isinstance(found, tuple | list) and len(found) == 4:
+            return split(*found)
+    except PruningError as error:
+        raise PruningError(f"data={name}: {error}") from error
+    kind = type(found).__name__
+    raise PruningError(f"data={name}: expected Splits or (x, y, test_x, test_y), got a {kind}")
 
 
 def call_user(name: str, setting: str) -> Any:

@@ -218,6 +218,8 @@ class ChannelPruning(Problem):
                 plan.apply(self._model), plan.mask(self._model), self._data.held_out.x[:64]
             )
             small = scorer.inherit(counts)
+            if folder is not None:
+                plan.save(folder / PLAN)  # what was found, whatever becomes of the rest
             log.info("fine-tuning the winner for %d epochs", self._finetuning.epochs)
             train(small, self._data.train, self._finetuning, seed=result.seed, teacher=self._model)
             before = self._figures(self._model, int(self.graph.widths.sum()))
@@ -242,7 +244,6 @@ class ChannelPruning(Problem):
             "masked_difference": difference,
         }
         if folder is not None:
-            plan.save(folder / PLAN)
             save_pruned(small, self._model_name, folder / WEIGHTS)
             draw_channels(
                 self.graph.names,
