@@ -25,8 +25,10 @@ import numpy as np
 from benchmarks.overhead_peers import PEERS, Peer, Stopwatch
 from swarmopt import minimize, plugins
 from swarmopt.algorithm import AnyAlgorithm, Horizon, Streams
-from swarmopt.space import Categorical, Domain, Integer, Ordinal, Real, Space
+from swarmopt.domain import Domain
+from swarmopt.space import Space
 from swarmopt.types import Matrix, Vector
+from swarmopt.variables import Categorical, Integer, Ordinal, Real
 
 SIZES = ((20, 10), (50, 30), (100, 100), (1000, 100), (1000, 1000))
 LONG = 20_000  # numbers in a population from which on there are fewer batches

@@ -25,8 +25,9 @@ import numpy as np
 from numpy.random import Generator
 
 from benchmarks.meter import Task
-from swarmopt.space import Categorical, Integer, Space
+from swarmopt.space import Space
 from swarmopt.types import Integers, Matrix, Vector
+from swarmopt.variables import Categorical, Integer
 
 SUITE = "own"
 N_FUNCTIONS = 8

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from swarmopt import algorithms, testing
     from swarmopt.algorithm import Algorithm, Candidates, Horizon, Seeds
+    from swarmopt.domain import Domain
     from swarmopt.errors import (
         AllFailedError,
         FinishError,
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
     from swarmopt.result import History, Result, Step, Stop
     from swarmopt.run import minimize
     from swarmopt.search import Batch
-    from swarmopt.space import Boolean, Categorical, Domain, Integer, Ordinal, Real, Space
+    from swarmopt.space import Space
+    from swarmopt.variables import Boolean, Categorical, Integer, Ordinal, Real
 
 _ROOMS = {
     "algorithm": ("Algorithm", "Candidates", "Horizon", "Seeds"),
@@ -44,7 +46,9 @@ _ROOMS = {
     "optimizer": ("Optimizer",),
     "run": ("minimize",),
     "search": ("Batch",),
-    "space": ("Boolean", "Categorical", "Domain", "Integer", "Ordinal", "Real", "Space"),
+    "domain": ("Domain",),
+    "space": ("Space",),
+    "variables": ("Boolean", "Categorical", "Integer", "Ordinal", "Real"),
 }  # fmt: skip
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 _MODULES = ("algorithms", "testing")

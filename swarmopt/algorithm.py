@@ -11,8 +11,8 @@ from typing import Any, ClassVar, Protocol, Self, TypeVar
 import numpy as np
 from numpy.random import Generator, Philox
 
+from swarmopt.domain import Domain
 from swarmopt.errors import SettingError
-from swarmopt.space import Domain
 from swarmopt.types import Matrix, Vector
 
 ASK = 0

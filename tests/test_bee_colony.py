@@ -8,11 +8,13 @@ from numpy.random import default_rng
 
 from swarmopt.algorithm import Horizon
 from swarmopt.algorithms.bee_colony import ABC, ABCState, Bees, _shares
+from swarmopt.domain import Domain
 from swarmopt.errors import SettingError
-from swarmopt.space import Boolean, Categorical, Domain, Integer, Real, Space
+from swarmopt.space import Space
 from swarmopt.testing import drive
 from swarmopt.testing.objectives import bowl
 from swarmopt.types import Matrix
+from swarmopt.variables import Boolean, Categorical, Integer, Real
 
 REAL = Space([Real(-5, 5)] * 6).domain
 MIXED = Space(

@@ -14,8 +14,8 @@ from swarmopt.errors import SettingError
 from swarmopt.plugins import load
 from swarmopt.problems.coco import BEST_PARAMETER, Coco
 from swarmopt.settings import build, settings_of
-from swarmopt.space import Integer, Real
 from swarmopt.types import Vector
+from swarmopt.variables import Integer, Real
 
 BEST = [3.0, 0.0, -1.25]
 

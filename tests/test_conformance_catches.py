@@ -11,7 +11,7 @@ from swarmopt.algorithm import Horizon
 from swarmopt.algorithms.ga import GA
 from swarmopt.algorithms.pso import PSO, Moves, PSOState
 from swarmopt.algorithms.ssa_classic import SSAClassic
-from swarmopt.space import Domain
+from swarmopt.domain import Domain
 from swarmopt.testing import CHECKS, check_algorithm
 from swarmopt.types import Matrix, Vector
 

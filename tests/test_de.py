@@ -8,11 +8,13 @@ from numpy.random import default_rng
 
 from swarmopt.algorithm import Candidates, Horizon
 from swarmopt.algorithms.de import DE, DEState
+from swarmopt.domain import Domain
 from swarmopt.errors import SettingError
-from swarmopt.space import Boolean, Categorical, Domain, Integer, Real, Space
+from swarmopt.space import Space
 from swarmopt.testing import drive
 from swarmopt.testing.objectives import bowl
 from swarmopt.types import Matrix
+from swarmopt.variables import Boolean, Categorical, Integer, Real
 
 REAL = Space([Real(-5, 5)] * 6).domain
 LATENT = Space([Real(0, 1), Integer(0, 9), Integer(0, 1)]).domain

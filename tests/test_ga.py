@@ -6,10 +6,12 @@ from numpy.random import default_rng
 
 from swarmopt.algorithm import Candidates, Horizon
 from swarmopt.algorithms.ga import GA, GAState
+from swarmopt.domain import Domain
 from swarmopt.errors import SettingError
-from swarmopt.space import Categorical, Domain, Integer, Real, Space
+from swarmopt.space import Space
 from swarmopt.testing import drive
 from swarmopt.testing.objectives import bowl
+from swarmopt.variables import Categorical, Integer, Real
 
 REAL = Space([Real(-5, 5)] * 6).domain
 MIXED = Space([Real(0, 1), Integer(0, 40), Categorical(list("abcd"))]).domain

@@ -14,6 +14,7 @@ CORE = Path(swarmopt.__file__).parent
 # Each room imports from itself and from floors below only.
 FLOORS = [
     {"errors", "types", "jsonable"},
+    {"domain", "variables"},
     {"space"},
     {"algorithm"},
     {"result"},

@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 from numpy.random import default_rng
 
 from swarmopt.algorithms import moves
-from swarmopt.space import Categorical, Domain, Integer, Real, Space, Variable
+from swarmopt.domain import Domain
+from swarmopt.space import Space
 from swarmopt.types import Mask, Matrix
+from swarmopt.variables import Categorical, Integer, Real, Variable
 
 FEW = settings(max_examples=60, deadline=None)
 

@@ -13,8 +13,9 @@ from swarmopt.errors import ObjectiveError
 from swarmopt.evaluate.in_process import evaluate
 from swarmopt.evaluation import INFEASIBLE, Evaluation, Outcome
 from swarmopt.problem import FunctionProblem, Problem
-from swarmopt.space import Categorical, Integer, Real, Space
+from swarmopt.space import Space
 from swarmopt.types import Matrix, Vector
+from swarmopt.variables import Categorical, Integer, Real
 
 NAMED = Space(x=Real(-5, 5), n=Integer(0, 9), kind=Categorical(["a", "b"]))
 UNNAMED = Space([Real(-5, 5), Integer(0, 9)])

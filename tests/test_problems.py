@@ -32,8 +32,8 @@ from swarmopt.problems.instance import instance_rng, off_centre, random_rotation
 from swarmopt.problems.integer import IntegerQuadratic
 from swarmopt.problems.mixed import PressureVessel, Tuning
 from swarmopt.settings import build, settings_of
-from swarmopt.space import Boolean, Categorical, Integer, Ordinal, Real
 from swarmopt.types import Matrix, Vector
+from swarmopt.variables import Boolean, Categorical, Integer, Ordinal, Real
 
 ENTRIES = load([]).entries["problem"]
 NAMES = [name for name in ENTRIES if name != "coco"]  # it needs a package: test_coco.py

@@ -8,9 +8,11 @@ from numpy.random import default_rng
 
 from swarmopt.algorithm import Horizon
 from swarmopt.algorithms.pso import PSO, PSOState
+from swarmopt.domain import Domain
 from swarmopt.errors import SettingError
-from swarmopt.space import Categorical, Domain, Integer, Real, Space
+from swarmopt.space import Space
 from swarmopt.testing.objectives import bowl
+from swarmopt.variables import Categorical, Integer, Real
 
 REAL = Space([Real(-5, 5)] * 4).domain
 MIXED = Space([Real(0, 1), Integer(0, 9), Categorical(list("abcd"))]).domain

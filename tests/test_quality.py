@@ -20,8 +20,9 @@ from benchmarks.ecdf import NEVER, TARGETS, areas, pack, ranks, reached_by, unpa
 from benchmarks.meter import Meter, MeterEnd, Task  # noqa: E402
 from benchmarks.peers import PEERS, STARTS_IN_VAIN, Peer  # noqa: E402
 from benchmarks.records import HEADER, Cell, Records, Row, at_factor  # noqa: E402
-from swarmopt.space import Real, Space  # noqa: E402
+from swarmopt.space import Space  # noqa: E402
 from swarmopt.types import Integers, Matrix, Vector  # noqa: E402
+from swarmopt.variables import Real  # noqa: E402
 
 N = len(TARGETS)
 CELL = Cell("own", 5, 20, 1, 1, "random", 100)

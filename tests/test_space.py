@@ -10,17 +10,8 @@ from hypothesis.strategies import DrawFn
 from scipy.optimize import Bounds
 
 from swarmopt.errors import SettingError
-from swarmopt.space import (
-    MAX_WHOLE,
-    Boolean,
-    Categorical,
-    Integer,
-    Ordinal,
-    Real,
-    Space,
-    Variable,
-    as_space,
-)
+from swarmopt.space import Space, as_space
+from swarmopt.variables import MAX_WHOLE, Boolean, Categorical, Integer, Ordinal, Real, Variable
 
 EVERY_KIND = Space(
     lr=Real(1e-4, 1, log=True),

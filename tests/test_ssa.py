@@ -20,9 +20,11 @@ from swarmopt.algorithms.ssa_state import (
     Birds,
     SSAState,
 )
+from swarmopt.domain import Domain
 from swarmopt.errors import SettingError, UnknownNameError
-from swarmopt.space import Categorical, Domain, Integer, Real, Space
+from swarmopt.space import Space
 from swarmopt.types import Matrix, Vector
+from swarmopt.variables import Categorical, Integer, Real
 
 Keys = Callable[[Matrix], Vector]
 LETTERS = Categorical(["a", "b", "c", "d", "e"])

@@ -8,11 +8,13 @@ from numpy.random import default_rng
 
 from swarmopt.algorithm import Candidates, Horizon
 from swarmopt.algorithms.ssa_classic import ClassicState, SSAClassic, _unboxed
+from swarmopt.domain import Domain
 from swarmopt.errors import SettingError
-from swarmopt.space import Categorical, Domain, Integer, Real, Space
+from swarmopt.space import Space
 from swarmopt.testing import drive
 from swarmopt.testing.objectives import bowl
 from swarmopt.types import Matrix, Vector
+from swarmopt.variables import Categorical, Integer, Real
 
 BOX = Space([Real(-3, 7), Real(-100, 100), Real(2, 5), Real(0, 1)]).domain
 HALF_INTEGER = Space([Real(-3, 7), Integer(-20, 30), Real(0, 1), Integer(3, 40)]).domain

@@ -24,9 +24,9 @@ import numpy as np
 from numpy.random import Generator
 
 from swarmopt.algorithm import Candidates, Horizon
+from swarmopt.domain import Domain
 from swarmopt.errors import SettingError
 from swarmopt.settings import check_fields
-from swarmopt.space import Domain
 from swarmopt.types import Integers, Mask, Matrix, Vector
 
 LEAST_SHARE = 0.1  # of the worst source's onlookers, relative to the best source's

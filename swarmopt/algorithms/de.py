@@ -20,9 +20,9 @@ from numpy.random import Generator
 
 from swarmopt.algorithm import Candidates, Horizon
 from swarmopt.algorithms.moves import latin_hypercube
+from swarmopt.domain import Domain
 from swarmopt.errors import SettingError
 from swarmopt.settings import check_fields
-from swarmopt.space import Domain
 from swarmopt.types import Matrix, Vector
 
 LEAST = 4  # a base, two ends of a difference and another

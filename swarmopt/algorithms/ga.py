@@ -24,9 +24,9 @@ from swarmopt.algorithms.moves import (
     round_randomly,
     spread_in_levels,
 )
+from swarmopt.domain import Domain
 from swarmopt.errors import SettingError
 from swarmopt.settings import check_fields
-from swarmopt.space import Domain
 from swarmopt.types import Matrix, Vector
 
 GENE_SHARE = 0.5  # of the genes of a pair that crosses over

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from swarmopt.space import Domain
+from swarmopt.domain import Domain
 from swarmopt.types import Integers, Mask, Matrix, Vector
 
 

@@ -16,9 +16,9 @@ from numpy.random import Generator
 
 from swarmopt.algorithm import Candidates, Horizon
 from swarmopt.algorithms.moves import kick, latin_hypercube
+from swarmopt.domain import Domain
 from swarmopt.errors import SettingError
 from swarmopt.settings import check_fields
-from swarmopt.space import Domain
 from swarmopt.types import Integers, Matrix, Vector
 
 BOUNCE = -0.5  # of the velocity, at a wall

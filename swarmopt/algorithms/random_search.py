@@ -10,9 +10,9 @@ import numpy as np
 from numpy.random import Generator
 
 from swarmopt.algorithm import Candidates, Horizon
+from swarmopt.domain import Domain
 from swarmopt.errors import SettingError
 from swarmopt.settings import check_fields
-from swarmopt.space import Domain
 from swarmopt.types import Integers, Matrix, Vector
 
 MAX_RANKED = 2**53  # spaces up to here number their points exactly

@@ -32,9 +32,9 @@ from swarmopt.algorithms.ssa_state import (
     Shares,
     SSAState,
 )
+from swarmopt.domain import Domain
 from swarmopt.errors import SettingError, UnknownNameError
 from swarmopt.settings import check_fields
-from swarmopt.space import Domain
 from swarmopt.types import Integers, Mask, Matrix, Vector
 
 COLLAPSED = 1e-11  # standard deviation of a real variable, in units of the cube

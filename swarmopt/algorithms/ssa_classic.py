@@ -23,9 +23,9 @@ import numpy as np
 from numpy.random import Generator
 
 from swarmopt.algorithm import Candidates, Horizon
+from swarmopt.domain import Domain
 from swarmopt.errors import SettingError
 from swarmopt.settings import check_fields
-from swarmopt.space import Domain
 from swarmopt.types import Integers, Matrix, Vector
 
 EPSILON = 1e-50  # against division by zero, equation (5)

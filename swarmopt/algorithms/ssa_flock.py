@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 from numpy.random import Generator
 
-from swarmopt.space import Domain
+from swarmopt.domain import Domain
 from swarmopt.types import Integers, Matrix, Vector
 
 NEAREST = -1  # as a slot: the candidate competes with the bird nearest to it

@@ -14,7 +14,8 @@ from swarmopt.errors import SettingError, UnknownNameError
 from swarmopt.inputs import as_algorithm
 from swarmopt.problem import FunctionProblem, Problem
 from swarmopt.settings import build, import_object, resolve
-from swarmopt.space import Boolean, Categorical, Integer, Ordinal, Real, Space, Variable
+from swarmopt.space import Space
+from swarmopt.variables import Boolean, Categorical, Integer, Ordinal, Real, Variable
 
 KINDS: dict[str, Callable[..., Variable]] = {
     "real": Real,

@@ -24,8 +24,9 @@ from swarmopt.problems.instance import (
     rotate,
     whole_number,
 )
-from swarmopt.space import Real, Space
+from swarmopt.space import Space
 from swarmopt.types import Matrix, Vector
+from swarmopt.variables import Real
 
 EVALUATIONS_PER_VARIABLE = 1_000
 

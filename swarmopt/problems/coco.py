@@ -19,8 +19,9 @@ from swarmopt.errors import SettingError
 from swarmopt.evaluation import Evaluation
 from swarmopt.problem import Problem
 from swarmopt.problems.instance import whole_number
-from swarmopt.space import Integer, Real, Space
+from swarmopt.space import Space
 from swarmopt.types import Matrix, Vector
+from swarmopt.variables import Integer, Real
 
 DIMENSIONS = {"bbob": (2, 3, 5, 10, 20, 40), "bbob-mixint": (5, 10, 20, 40, 80, 160)}
 N_FUNCTIONS = 24

@@ -6,8 +6,9 @@ from swarmopt.algorithm import Seeds
 from swarmopt.evaluation import Evaluation
 from swarmopt.problem import Problem
 from swarmopt.problems.instance import instance_rng, whole_number
-from swarmopt.space import Boolean, Space
+from swarmopt.space import Space
 from swarmopt.types import Integers, Mask, Matrix, Vector
+from swarmopt.variables import Boolean
 
 MAX_ITEMS = 1_000  # the table of the dynamic program takes 25 MB there
 MAX_BITS = 1_000

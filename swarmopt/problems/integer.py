@@ -12,8 +12,9 @@ from swarmopt.problems.instance import (
     rotate,
     whole_number,
 )
-from swarmopt.space import Integer, Space
+from swarmopt.space import Space
 from swarmopt.types import Matrix, Vector
+from swarmopt.variables import Integer
 
 REACH = 50  # of every variable, to either side of 0
 CONDITION = 1e4

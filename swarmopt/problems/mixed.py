@@ -6,8 +6,9 @@ from swarmopt.algorithm import Seeds
 from swarmopt.evaluation import Evaluation
 from swarmopt.problem import Problem
 from swarmopt.problems.instance import instance_rng
-from swarmopt.space import Boolean, Categorical, Integer, Ordinal, Real, Space
+from swarmopt.space import Space
 from swarmopt.types import Matrix, Vector
+from swarmopt.variables import Boolean, Categorical, Integer, Ordinal, Real
 
 INCH = 0.0625  # plates are sold in sixteenths of an inch
 

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from swarmopt.algorithm import AnyAlgorithm, Horizon, Streams
-from swarmopt.space import Categorical, Domain, Integer, Real, Space
+from swarmopt.domain import Domain
+from swarmopt.space import Space
 from swarmopt.testing.drive import (
     UNBOUNDED,
     Trace,
@@ -34,6 +35,7 @@ from swarmopt.testing.objectives import (
     squashed,
 )
 from swarmopt.types import Vector
+from swarmopt.variables import Categorical, Integer, Real
 
 
 def candidates_have_the_promised_shape(algorithm: AnyAlgorithm) -> None:

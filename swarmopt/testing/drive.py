@@ -12,7 +12,7 @@ import numpy as np
 from numpy.random import Generator
 
 from swarmopt.algorithm import AnyAlgorithm, Candidates, Horizon, Streams
-from swarmopt.space import Domain
+from swarmopt.domain import Domain
 from swarmopt.types import Matrix, Vector
 
 Objective = Callable[[Matrix], Vector]  # (n, d) rows of the unit cube to (n,) keys

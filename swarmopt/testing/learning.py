@@ -3,7 +3,8 @@
 import numpy as np
 
 from swarmopt.algorithm import AnyAlgorithm, Horizon
-from swarmopt.space import Domain, Real, Space
+from swarmopt.domain import Domain
+from swarmopt.space import Space
 from swarmopt.testing.drive import Objective, drive, expect
 from swarmopt.testing.objectives import (
     CATEGORIES,
@@ -17,6 +18,7 @@ from swarmopt.testing.objectives import (
     with_outages,
 )
 from swarmopt.types import Vector
+from swarmopt.variables import Real
 
 BATCH = 16  # at least, in statistical checks: a small flock takes more calls
 

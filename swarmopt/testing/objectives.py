@@ -5,9 +5,11 @@ from itertools import count
 
 import numpy as np
 
-from swarmopt.space import Boolean, Categorical, Domain, Integer, Ordinal, Real, Space
+from swarmopt.domain import Domain
+from swarmopt.space import Space
 from swarmopt.testing.drive import Objective
 from swarmopt.types import Matrix, Vector
+from swarmopt.variables import Boolean, Categorical, Integer, Ordinal, Real
 
 LETTERS = Categorical(["a", "b", "c", "d", "e"])
 
