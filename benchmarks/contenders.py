@@ -57,7 +57,7 @@ def found() -> tuple[dict[str, Contender], dict[str, str]]:
 
 
 def ours() -> dict[str, Contender]:
-    """Return our algorithms that are registered, and the ablation of ssa's roles."""
+    """Return our algorithms that are registered, and the ablation of ssa."""
     entries = plugins.installed().entries["algorithm"]
     here = {name: _ours(name, entries[name].load()()) for name in OURS if name in entries}
     make = entries["ssa"].load()
@@ -65,6 +65,7 @@ def ours() -> dict[str, Contender]:
         rest = tuple(r for r in ROLES if r != role)
         here[f"ssa:{role}"] = _ours(f"ssa:{role}", make(roles=(role,)))
         here[f"ssa:no-{role}"] = _ours(f"ssa:no-{role}", make(roles=rest))
+    here["ssa:no-surrogate"] = _ours("ssa:no-surrogate", make(surrogate=False))
     return here
 
 

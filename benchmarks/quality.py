@@ -25,7 +25,7 @@ from benchmarks.contenders import ABLATION, Contender, found
 from benchmarks.ecdf import pack
 from benchmarks.meter import Meter, MeterEnd
 from benchmarks.records import Cell, Records, Row, at_factor
-from benchmarks.suites import SUITES
+from benchmarks.suites import ALL, SUITES
 
 RESULTS = Path(__file__).parent / "results"
 EARLY = 100  # evaluations per variable
@@ -35,7 +35,7 @@ SECONDS_PER_HOUR = 3600
 
 
 @click.command()
-@click.option("--suite", "suites", multiple=True, type=click.Choice(list(SUITES)))
+@click.option("--suite", "suites", multiple=True, type=click.Choice(list(ALL)))
 @click.option("--dimension", "dimensions", multiple=True, type=int)
 @click.option("--function", "functions", multiple=True, type=int)
 @click.option("--algorithm", "algorithms", multiple=True, help="As in --list.")
@@ -81,7 +81,7 @@ def main(
     if unknown:
         raise click.UsageError(f"not there: {', '.join(unknown)}; there are {', '.join(here)}")
     chosen = {n: c for n, c in here.items() if not algorithms or n in algorithms}
-    able = [name for name in suites or SUITES if find_spec(SUITES[name].module)]
+    able = [name for name in suites or SUITES if find_spec(ALL[name].module)]
     for name in suites or SUITES:
         if name not in able:
             print(f"skipped: the suite {name} (pip install 'swarmopt[coco]')")
@@ -129,7 +129,7 @@ def grid(
     """
     cells = []
     for suite in suites:
-        known = SUITES[suite]
+        known = ALL[suite]
         sizes = [d for d in known.dimensions if not dimensions or d in dimensions]
         numbers = [f for f in range(1, known.n_functions + 1) if not functions or f in functions]
         for d, (name, contender) in product(sizes, contenders.items()):
@@ -153,7 +153,7 @@ def run(cell: Cell, contender: Contender, factor: int | None = None) -> Row:
     Raises:
         Exception: whatever the contender raises.
     """
-    task = SUITES[cell.suite].make(cell.function, cell.dimension, cell.instance)
+    task = ALL[cell.suite].make(cell.function, cell.dimension, cell.instance)
     budget = (factor or cell.factor) * cell.dimension
     meter = Meter(task, budget, EARLY * cell.dimension)
     start = time.perf_counter()

@@ -1,9 +1,9 @@
-"""The three suites by name, and their tasks."""
+"""The three suites that judge and the two for tuning, by name, and their tasks."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from benchmarks import own_suite
+from benchmarks import own_suite, tuning_suite
 from benchmarks.meter import Task
 from swarmopt.algorithm import Seeds
 from swarmopt.problems.coco import N_FUNCTIONS, Coco
@@ -55,3 +55,10 @@ SUITES = {
     "bbob": Suite((5, 20), N_FUNCTIONS, bbob, "cocoex"),
     own_suite.SUITE: Suite(own_suite.DIMENSIONS, own_suite.N_FUNCTIONS, own_suite.make),
 }
+TUNING = {
+    tuning_suite.REAL: Suite(tuning_suite.DIMENSIONS, tuning_suite.N_FUNCTIONS, tuning_suite.real),
+    tuning_suite.MIXED: Suite(
+        tuning_suite.DIMENSIONS, tuning_suite.N_FUNCTIONS, tuning_suite.mixed
+    ),
+}
+ALL = {**SUITES, **TUNING}

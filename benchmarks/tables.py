@@ -9,7 +9,7 @@ import numpy as np
 from benchmarks.contenders import ABLATION
 from benchmarks.ecdf import areas, ranks, reached_by, unpack
 from benchmarks.records import Cell, Row
-from benchmarks.suites import SUITES, ZERO_IS_GOOD
+from benchmarks.suites import ALL, ZERO_IS_GOOD
 from swarmopt.types import Integers
 
 Column = tuple[str, int]  # group, dimension
@@ -31,7 +31,7 @@ def columns_of(rows: Sequence[Row]) -> dict[Column, dict[str, dict[Where, Row]]]
     for row in rows:
         where = (row.function, row.instance, row.repeat)
         found[group_of(row), row.dimension][row.algorithm][where] = row
-    order = {name: number for number, name in enumerate(SUITES)}
+    order = {name: number for number, name in enumerate(ALL)}
     suites = {(group_of(row), row.dimension): order[row.suite] for row in rows}
     return {c: found[c] for c in sorted(found, key=lambda c: (suites[c], c[0][:4], c[0], c[1]))}
 

@@ -1,6 +1,7 @@
 """The judge of quality: what it computes is right, and a killed run is continued."""
 
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -14,7 +15,7 @@ if not (ROOT / "benchmarks").is_dir():
     pytest.skip("the benchmarks are not here", allow_module_level=True)
 sys.path.append(str(ROOT))  # last, so that an installed swarmopt comes first
 
-from benchmarks import own_suite, quality, tables  # noqa: E402
+from benchmarks import own_suite, quality, tables, tuning_suite  # noqa: E402
 from benchmarks.contenders import Contender, found, ours  # noqa: E402
 from benchmarks.ecdf import NEVER, TARGETS, areas, pack, ranks, reached_by, unpack  # noqa: E402
 from benchmarks.meter import Meter, MeterEnd, Task  # noqa: E402
@@ -360,3 +361,18 @@ def test_a_table_compares_only_who_ran_everywhere(tmp_path: Path) -> None:
 def test_function_19_of_bbob_is_a_column_of_its_own() -> None:
     rows = [replace(ROW, suite="bbob", function=f, dimension=5) for f in (18, 19)]
     assert list(tables.columns_of(rows)) == [("bbob", 5), ("bbob f19", 5)]
+
+
+@pytest.mark.parametrize("make", [tuning_suite.real, tuning_suite.mixed])
+@pytest.mark.parametrize("function", range(1, tuning_suite.N_FUNCTIONS + 1))
+def test_a_tuning_function_is_zero_at_its_optimum_and_positive_elsewhere(
+    make: Callable[[int, int, int], Task], function: int
+) -> None:
+    task = make(function, 5, 1)
+    points = task.space.decode(np.random.default_rng(0).random((300, 5)))
+    assert (task.cost(points) > 0).mean() > 0.99
+    assert (task.cost(points) >= 0).all()
+    assert task.cost(points).tolist() == make(function, 5, 1).cost(points).tolist()
+    assert task.cost(points).tolist() != make(function, 5, 2).cost(points).tolist()
+    raw = tuning_suite.BUILDERS[function - 1](5, np.random.default_rng(3))
+    np.testing.assert_allclose(raw(np.zeros((1, 5))), 0.0, atol=1e-12)

@@ -9,9 +9,11 @@ import pytest
 from swarmopt.algorithm import Horizon, Streams
 from swarmopt.algorithms import flock_model
 from swarmopt.algorithms.ssa import SSA
-from swarmopt.algorithms.ssa_flock import NEAREST, Columns, Flock, SuccessMemory, Watch, nearest
+from swarmopt.algorithms.ssa_columns import Columns
+from swarmopt.algorithms.ssa_flock import NEAREST, Flock, SuccessMemory, Watch, nearest
 from swarmopt.algorithms.ssa_roles import producers, renewed, uniform_probability
 from swarmopt.algorithms.ssa_state import (
+    DIVER,
     PRODUCER,
     ROLES,
     SCOUT,
@@ -70,7 +72,7 @@ def warm(domain: Domain, *, seed: int = 1, batches: int = 6) -> SSAState:
 
 
 def test_producers_alone_on_reals_are_a_plain_gaussian_model() -> None:
-    domain, algorithm, streams = reals(4), SSA(roles=("producers",)), Streams(5)
+    domain, algorithm, streams = reals(4), SSA(roles=("producers",), surrogate=False), Streams(5)
     state = algorithm.init(domain, Horizon())
     first = algorithm.ask(state, streams.at(0))
     state = algorithm.tell(state, first, sphere(0.45)(first.unit))
@@ -94,7 +96,7 @@ def test_producers_alone_on_reals_are_a_plain_gaussian_model() -> None:
 @pytest.mark.parametrize("roles", [(r,) for r in ROLES] + [ROLES[:2], ROLES[1:], ROLES[::2]])
 def test_a_role_that_is_left_out_asks_for_nothing(roles: tuple[str, ...]) -> None:
     _, told = run(SSA(roles=roles), MIXED, sphere(0.6), 300)
-    found = set(np.concatenate([birds.role for birds in told]).tolist()) - {SETTLER}
+    found = set(np.concatenate([birds.role for birds in told]).tolist()) - {SETTLER, DIVER}
     assert found == {ROLES.index(role) for role in roles}
 
 
@@ -154,7 +156,7 @@ def test_a_flock_that_has_collapsed_restarts() -> None:
     state = warm(reals(3))
     assert state.model is not None
     tiny = replace(state, model=replace(state.model, sigma=1e-13))
-    birds = SSA().ask(tiny, Streams(0).at(0))
+    birds = SSA(surrogate=False).ask(replace(tiny, survey=None), Streams(0).at(0))
     after = SSA().tell(tiny, birds, np.arange(len(birds), dtype=float) - 9.0)
     assert after.epoch == 1
     assert after.flock is None
@@ -355,15 +357,17 @@ def test_first_probabilities_are_equal_over_each_columns_levels() -> None:
 
 
 @pytest.mark.parametrize("change", [np.arctan, lambda k: k**3, lambda k: 1e300 * (2 - 1 / (1 + k))])
-def test_a_monotone_transform_of_keys_gives_the_identical_run(change: Keys) -> None:
+def test_without_a_landscape_a_monotone_transform_of_keys_gives_the_identical_run(
+    change: Keys,
+) -> None:
     def keys(unit: Matrix) -> Vector:
         return np.rint(1e4 * sphere(0.63)(unit))
 
     def changed(unit: Matrix) -> Vector:
         return change(keys(unit) / 1e4)
 
-    _, plain = run(SSA(), MIXED, keys, 1_500)
-    _, other = run(SSA(), MIXED, changed, 1_500)
+    _, plain = run(SSA(surrogate=False), MIXED, keys, 1_500)
+    _, other = run(SSA(surrogate=False), MIXED, changed, 1_500)
     for one, two in zip(plain, other, strict=True):
         np.testing.assert_array_equal(one.unit, two.unit)
 
@@ -488,3 +492,101 @@ def test_roles_are_numbered_as_they_are_named() -> None:
     assert ROLES[PRODUCER] == "producers"
     assert ROLES[SCROUNGER] == "scroungers"
     assert ROLES[SCOUT] == "scouts"
+
+
+# The landscape
+
+
+def bowl(d: int, seed: int) -> Keys:
+    """Return a rotated quadratic of condition 100."""
+    rng = np.random.default_rng(seed)
+    basis = np.linalg.qr(rng.standard_normal((d, d)))[0]
+    at, curvature = rng.uniform(0.2, 0.8, d), np.logspace(0, 2, d)
+    return lambda unit: ((unit - at) @ basis) ** 2 @ curvature
+
+
+def test_a_bowl_is_solved_by_the_time_a_quadratic_has_enough_points() -> None:
+    final = [run(SSA(), reals(5), bowl(5, seed), 60, seed)[0].best_key for seed in range(7)]
+    blind = SSA(surrogate=False)
+    without = [run(blind, reals(5), bowl(5, seed), 60, seed)[0].best_key for seed in range(7)]
+    assert np.median(final) < 1e-5
+    assert np.median(without) > 1e-3
+
+
+def test_a_dive_comes_alone_and_after_a_failure_a_generation() -> None:
+    fun, streams, algorithm = bowl(3, 0), Streams(2), SSA()
+    state = algorithm.init(reals(3), Horizon())
+    kinds = []
+    for g in range(60):
+        birds = algorithm.ask(state, streams.at(g))
+        key = fun(birds.unit)
+        dived = birds.role[0] == DIVER
+        if dived:
+            assert len(birds) == 1
+            assert birds.spared is None
+            kinds.append("won" if key[0] < state.best_key else "failed")
+        elif state.survey is not None and state.survey.landscape is not None:
+            assert not kinds or kinds[-1] != "won"
+            kinds.append("generation")
+        state = algorithm.tell(state, birds, key)
+    assert {"won", "failed", "generation"} <= set(kinds)
+
+
+def test_in_a_batch_of_several_the_dive_comes_first_and_once() -> None:
+    _, told = run(SSA(), reals(4), bowl(4, 1), 400, batch=8)
+    dives = [birds for birds in told if DIVER in birds.role]
+    assert len(dives) > 10
+    for birds in dives:
+        assert birds.role[0] == DIVER
+        assert (birds.role[1:] != DIVER).all()
+    assert min(len(birds) for birds in told[:-1]) >= 8
+
+
+def test_a_trusted_landscape_spares_offspring_and_the_model_learns_from_them() -> None:
+    state, told = run(SSA(population=12), reals(4), bowl(4, 3), 60)
+    spared = [len(b.spared.unit) + len(b) for b in told if b.spared is not None]
+    assert spared
+    assert set(spared) == {12}
+    assert state.model is not None
+    n_generations = sum(b.role[0] not in (SETTLER, DIVER) for b in told)
+    assert state.model.generation == n_generations
+
+
+@pytest.mark.parametrize("factor", [2.0**20, 2.0**-9])
+def test_the_unit_of_cost_does_not_matter(factor: float) -> None:
+    _, plain = run(SSA(), MIXED, sphere(0.63), 300)
+    _, other = run(SSA(), MIXED, lambda unit: factor * sphere(0.63)(unit), 300)
+    for one, two in zip(plain, other, strict=True):
+        np.testing.assert_array_equal(one.unit, two.unit)
+
+
+def test_after_two_epochs_and_in_wide_spaces_nothing_is_surveyed() -> None:
+    state, told = run(SSA(), reals(2), flat, 3_000)
+    assert state.epoch > 2
+    assert state.survey is None
+    assert all(b.spared is None and DIVER not in b.role for b in told if b.epoch >= 2)
+    state, _ = run(SSA(), reals(41), sphere(0.6), 300)
+    assert state.survey is None
+
+
+def test_no_known_point_is_dived_to_in_a_discrete_space() -> None:
+    domain = Space([Integer(0, 9), Integer(0, 9), LETTERS]).domain
+    _, told = run(SSA(), domain, lambda u: ((domain.level(u) - 3.2) ** 2).sum(axis=1), 120)
+    seen: set[bytes] = set()
+    n_dives = 0
+    for birds in told:
+        level = domain.level(birds.unit)
+        if birds.role[0] == DIVER:
+            n_dives += 1
+            assert level[0].tobytes() not in seen
+        seen |= {row.tobytes() for row in level}
+    assert n_dives > 5
+
+
+def test_discrete_spaces_start_with_more_scroungers() -> None:
+    some_real, none_real = Space([Real(0, 1), LETTERS]), Space([Integer(0, 9), LETTERS])
+    shares = [SSA().init(s.domain, Horizon()).share for s in (some_real, none_real)]
+    assert shares[0] == pytest.approx((0.7, 0.15, 0.15))
+    assert shares[1] == pytest.approx((0.15, 0.7, 0.15))
+    given = SSA(shares=(1.0, 1.0, 2.0)).init(reals(2), Horizon()).share
+    assert given == pytest.approx((0.25, 0.25, 0.5))

@@ -5,10 +5,15 @@ search (scouts) under the role structure of the sparrow search. It is not the pu
 (Xue and Shen 2020, doi 10.1080/21642583.2019.1708830), which is `ssa-classic` and is drawn to the
 origin: this one uses only differences, the flock's mean and uniform draws.
 
-A small flock starts at the box's centre (a declared prior) and in a Latin hypercube. Every batch
-is shared among the roles by credit: how often a role's candidates enter the flock's elite. This
+A small flock starts at the box's centre (a declared prior) and in a Latin hypercube. Every
+generation is shared among the roles by credit: how often a role's candidates beat the leader. This
 replaces the source's coin R2 < ST. The alarm is a flock that has collapsed, or whose cost is flat
 or stagnates: all fly off to a new place, twice as many, and the best is kept outside.
+
+Before the second restart, with up to 40 free variables, the flock surveys the landscape, a
+quadratic fitted to what it remembers: between generations a bird dives to its lowest point, and of
+a generation only those fly that look best from above. Here the values of costs count, not their
+order alone.
 """
 
 from dataclasses import dataclass, replace
@@ -21,8 +26,10 @@ from numpy.random import Generator
 from swarmopt.algorithm import Horizon
 from swarmopt.algorithms import flock_model, moves, ssa_roles
 from swarmopt.algorithms.flock_model import FlockModel
-from swarmopt.algorithms.ssa_flock import NEAREST, Columns, Flock, SuccessMemory, Watch, nearest
+from swarmopt.algorithms.ssa_columns import Columns
+from swarmopt.algorithms.ssa_flock import NEAREST, Flock, SuccessMemory, Watch, nearest
 from swarmopt.algorithms.ssa_state import (
+    DIVER,
     PRODUCER,
     ROLES,
     SCOUT,
@@ -30,8 +37,10 @@ from swarmopt.algorithms.ssa_state import (
     SETTLER,
     Birds,
     Shares,
+    Spared,
     SSAState,
 )
+from swarmopt.algorithms.ssa_survey import SURVEYED, Survey
 from swarmopt.domain import Domain
 from swarmopt.errors import SettingError, UnknownNameError
 from swarmopt.settings import check_fields
@@ -49,34 +58,39 @@ class SSA:
             is more.
         memory: birds of the flock before the first restart.
         elite: share of the flock that counts as producers.
-        shares: of a batch that producers, scroungers and scouts get at the start.
+        shares: of a generation that producers, scroungers and scouts get at the start; None for
+            (0.7, 0.15, 0.15), or (0.15, 0.7, 0.15) where no variable is real.
         floor: share that each role keeps whatever its credit.
-        smoothing: of the credit, per batch.
+        smoothing: of the credit, per generation.
+        caution: weight of the first shares against the credit, which is a rate of success.
         roles: which roles there are; for ablations.
         sigma: first standard deviation of the model, in units of the cube.
         growth: factor on population and memory at each restart.
         max_growth: of the product of these factors.
         negative: share of the negative weights of the model's update, in [0, 1].
         diagonal_from: numeric variables from which on only variances are learnt.
+        surrogate: whether to survey the landscape; without it only the order of costs counts.
     """
 
     population: int = 7
     memory: int = 6
     elite: float = 0.2
-    shares: tuple[float, float, float] = (0.7, 0.15, 0.15)
+    shares: tuple[float, float, float] | None = None
     floor: float = 0.04
     smoothing: float = 0.9
+    caution: float = 0.05
     roles: tuple[str, ...] = ROLES
     sigma: float = 0.3
     growth: float = 2.0
     max_growth: float = 16.0
     negative: float = 1.0
     diagonal_from: int = 100
+    surrogate: bool = True
 
     name: ClassVar[str] = "ssa"
     label: ClassVar[str] = "ssa (adapted; the published algorithm is ssa-classic)"
     anytime: ClassVar[bool] = True
-    order_only: ClassVar[bool] = True
+    order_only: ClassVar[bool] = False  # the landscape is fitted to costs
     unbiased: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -88,9 +102,10 @@ class SSA:
             "population >= 2": self.population >= 2,
             "memory >= 2": self.memory >= 2,
             "0 < elite <= 1": 0 < self.elite <= 1,
-            "positive shares": min(self.shares) > 0,
+            "positive shares": self.shares is None or min(self.shares) > 0,
             "0 <= floor < 1/3": 0 <= self.floor < 1 / 3,
             "0 <= smoothing < 1": 0 <= self.smoothing < 1,
+            "caution >= 0": self.caution >= 0,
             "at least one of the roles": bool(self.roles),
             "0 < sigma <= 1": 0 < self.sigma <= 1,
             "growth >= 1": self.growth >= 1,
@@ -107,11 +122,32 @@ class SSA:
         return self._epoch(Columns(domain), horizon.batch, 0, None, np.inf)
 
     def ask(self, state: SSAState, rng: Generator) -> Birds:
-        """Return the first birds of an epoch, or each role's share of a batch."""
-        columns, flock, n = state.columns, state.flock, state.n
-        if flock is None or not len(columns.free):
+        """Return the first birds of an epoch, a dive, or those of a generation that are to fly.
+
+        With a batch of one a dive is a batch of its own, else it joins the generation.
+        """
+        flock, survey = state.flock, state.survey
+        if flock is None or not len(state.columns.free):
             return self._settlers(state, rng)
-        a, b = _split(state.share, n, rng.random())
+        lowest = survey.dive() if survey is not None and survey.diving else None
+        diver = None if lowest is None else _one(lowest, DIVER, state.epoch)
+        if diver is not None and state.batch == 1:
+            return diver
+        offspring = self._offspring(state, flock, rng)
+        if survey is None:
+            return offspring
+        alone = 0 if diver is None else 1
+        flying = survey.flying(
+            state.columns.domain.centre(offspring.unit), max(1, state.batch - alone)
+        )
+        if len(flying) < len(offspring):
+            offspring = _split(offspring, flying)
+        return offspring if diver is None else _joined(diver, offspring)
+
+    def _offspring(self, state: SSAState, flock: Flock, rng: Generator) -> Birds:
+        """Return a whole generation: each role's share."""
+        columns, n = state.columns, state.n
+        a, b = _cuts(state.share, n, rng.random())
         role = np.zeros(n, np.int64)  # PRODUCER
         role[a:b], role[b:] = SCROUNGER, SCOUT
         slot = np.full(n, NEAREST)
@@ -154,43 +190,64 @@ class SSA:
         first = int(order[0])
         if state.best is None or key[first] < state.best_key:
             best, best_key = candidates.unit[first].copy(), float(key[first])
-        else:
-            best, best_key = state.best, state.best_key
-        columns, flock = state.columns, state.flock
+            state = replace(state, best=best, best_key=best_key)
         if candidates.epoch != state.epoch:
-            return replace(state, best=best, best_key=best_key)
-        unit = candidates.unit
+            return state
+        columns, flock = state.columns, state.flock
+        unit, role = candidates.unit, candidates.role
         centred = columns.domain.centre(unit) if columns.n_discrete else unit
         if flock is None:
-            settled = _settled(state, unit, centred, key, order)
-            return replace(settled, best=best, best_key=best_key)
-        role, slot = candidates.role, candidates.slot
+            return self._settled(state, unit, centred, key, order)
+        slot = candidates.slot
         target = np.where(slot == NEAREST, nearest(columns, flock, centred), slot)
         new_flock = flock.challenged(target, centred, key, order)
-        if role[0] == SETTLER:
-            return replace(state, flock=new_flock, best=best, best_key=best_key)
         leader = float(flock.key[flock.order[0]])
-        credit, share = self._credited(state, leader, role, key)
-        foreign = role[order] != PRODUCER
-        model, probability = self._learnt(state, unit[order], centred[order], foreign)
-        new = SSAState(
-            columns=columns,
-            batch=state.batch,
-            n=state.n,
-            n_memory=state.n_memory,
-            epoch=state.epoch,
-            flock=new_flock,
+        survey = state.survey
+        if survey is not None:
+            survey = survey.told(columns, new_flock.leader, state.model, centred, key)
+            if role[0] == DIVER:
+                survey = survey.dived_to(unit[0], float(key[0]), won=bool(key[0] < leader))
+        state = replace(state, flock=new_flock, survey=survey)
+        if role[0] == SETTLER or (role[0] == DIVER and len(key) == 1):
+            return state
+        return self._generation(state, flock, candidates, key)
+
+    def _generation(
+        self, state: SSAState, before: Flock, candidates: Birds, key: Vector
+    ) -> SSAState:
+        """Return the state after a generation has competed: with what it teaches.
+
+        Args:
+            state: with the flock and the survey after the generation.
+            before: the flock that it met.
+            candidates: those that flew, a diver perhaps among them.
+            key: of these.
+        """
+        columns, survey = state.columns, state.survey
+        leader = float(before.key[before.order[0]])
+        credit, share = self._credited(state, leader, candidates.role, key)
+        unit, ranking, role = candidates.unit, key, candidates.role
+        least = float(key.min())
+        if survey is not None:
+            unit, ranking, role = _together(survey, columns, candidates, key)
+            least = min(least, float(survey.dived_key.min(initial=np.inf)))
+            survey = survey.after_generation()
+        order = ranking.argsort(kind="stable")[: state.n]
+        ranked = unit[order]
+        centred = columns.domain.centre(ranked) if columns.n_discrete else ranked
+        model, probability = self._learnt(state, ranked, centred, role[order] != PRODUCER)
+        new = replace(
+            state,
             model=model,
             probability=probability,
-            success=_succeeded(state.success, flock, candidates, key),
+            success=_succeeded(state.success, before, candidates, key),
             credit=credit,
             share=share,
-            watch=state.watch.seen(float(key[first])),
-            best=best,
-            best_key=best_key,
+            watch=state.watch.seen(least),
+            survey=survey,
         )
         if self._alarmed(new):
-            return self._epoch(columns, state.batch, state.epoch + 1, best, best_key)
+            return self._epoch(columns, state.batch, state.epoch + 1, state.best, state.best_key)
         return new
 
     def report(self, state: SSAState) -> dict[str, float]:
@@ -210,7 +267,6 @@ class SSA:
         if k:
             rates = flock_model.rates(k, n, diagonal=diagonal, negative=self.negative)
             model = flock_model.start(np.full(k, 0.5), self.sigma, rates, diagonal=diagonal)
-        share = [s * here for s, here in zip(self.shares, self._present, strict=True)]
         return SSAState(
             columns=columns,
             batch=batch,
@@ -222,11 +278,20 @@ class SSA:
             probability=ssa_roles.uniform_probability(columns),
             success=SuccessMemory(np.full(5, 0.5), np.full(5, 0.7)),
             credit=(0.0, 0.0, 0.0),
-            share=tuple(s / sum(share) for s in share),
+            share=self._first_share(columns),
             watch=Watch.begun(10 + int(30 * columns.domain.d / n)),
+            survey=None,
             best=best,
             best_key=best_key,
         )
+
+    def _first_share(self, columns: Columns) -> Shares:
+        """Return the shares of the roles before any credit."""
+        shares = self.shares
+        if shares is None:
+            shares = (0.15, 0.7, 0.15) if columns.purely_discrete else (0.7, 0.15, 0.15)
+        some = [share * here for share, here in zip(shares, self._present, strict=True)]
+        return tuple(share / sum(some) for share in some)
 
     @cached_property
     def _present(self) -> tuple[bool, ...]:
@@ -243,6 +308,23 @@ class SSA:
         none = np.zeros(n)
         return Birds(unit, np.full(n, SETTLER), np.full(n, NEAREST), none, none, state.epoch)
 
+    def _settled(
+        self, state: SSAState, unit: Matrix, centred: Matrix, key: Vector, order: Integers
+    ) -> SSAState:
+        """Return the state with the best settlers as its flock.
+
+        The first settler is the model's mean: the box's centre or the `x0` that took its place,
+        after a restart a uniform point.
+        """
+        chosen = order[: state.n_memory]
+        flock = Flock(centred[chosen], key[chosen], np.arange(len(chosen)))
+        model, columns = state.model, state.columns
+        if model is not None:
+            model = replace(model, mean=unit[0, columns.numeric])
+        surveyed = self.surrogate and state.epoch < SURVEYED and Survey.can(columns)
+        survey = Survey.begun(centred, key) if surveyed else None
+        return replace(state, flock=flock, model=model, survey=survey)
+
     def _credited(
         self, state: SSAState, leader: float, role: Integers, key: Vector
     ) -> tuple[Shares, Shares]:
@@ -252,15 +334,17 @@ class SSA:
         s = self.smoothing
         credit = tuple(
             s * c + (1 - s) * won / max(n, 1)
-            for c, won, n in zip(state.credit, led, asked, strict=True)
+            for c, won, n in zip(state.credit, led[:3], asked[:3], strict=True)
         )
-        earned = sum(credit)
-        if earned <= 0.0:
+        first = self._first_share(state.columns)
+        claim = [c + self.caution * share for c, share in zip(credit, first, strict=True)]
+        total = sum(claim)
+        if total <= 0.0:
             return credit, state.share
         rest = 1 - self.floor * sum(self._present)
         share = tuple(
-            self.floor * here + rest * c / earned
-            for c, here in zip(credit, self._present, strict=True)
+            self.floor * here + rest * c / total
+            for c, here in zip(claim, self._present, strict=True)
         )
         return credit, share
 
@@ -294,27 +378,69 @@ class SSA:
         return bool((model.deviation[real] < COLLAPSED).all())
 
 
-def _split(share: Shares, n: int, u: float) -> tuple[int, int]:
+def _cuts(share: Shares, n: int, u: float) -> tuple[int, int]:
     """Return where producers end and where scroungers end among n, by systematic sampling."""
     producers, scroungers, scouts = share
     total = producers + scroungers + scouts
     return int(producers / total * n + u), int((producers + scroungers) / total * n + u)
 
 
-def _settled(
-    state: SSAState, unit: Matrix, centred: Matrix, key: Vector, order: Integers
-) -> SSAState:
-    """Return the state with the best settlers as its flock.
+def _one(unit: Vector, role: int, epoch: int) -> Birds:
+    """Return a batch of one bird that competes with the bird nearest to it."""
+    none = np.zeros(1)
+    return Birds(unit[None], np.array([role]), np.array([NEAREST]), none, none, epoch)
 
-    The first settler is the model's mean: the box's centre or the `x0` that took its place, after
-    a restart a uniform point.
+
+def _split(offspring: Birds, flying: Integers) -> Birds:
+    """Return the offspring that fly, (m,) ascending indices, and with them those spared."""
+    stays = np.ones(len(offspring), bool)
+    stays[flying] = False
+    return Birds(
+        offspring.unit[flying],
+        offspring.role[flying],
+        offspring.slot[flying],
+        offspring.weight[flying],
+        offspring.crossover[flying],
+        offspring.epoch,
+        Spared(offspring.unit[stays], offspring.role[stays]),
+    )
+
+
+def _joined(diver: Birds, offspring: Birds) -> Birds:
+    """Return the diver and the offspring as one batch."""
+    return Birds(
+        np.concatenate([diver.unit, offspring.unit]),
+        np.concatenate([diver.role, offspring.role]),
+        np.concatenate([diver.slot, offspring.slot]),
+        np.concatenate([diver.weight, offspring.weight]),
+        np.concatenate([diver.crossover, offspring.crossover]),
+        offspring.epoch,
+        offspring.spared,
+    )
+
+
+def _together(
+    survey: Survey, columns: Columns, candidates: Birds, key: Vector
+) -> tuple[Matrix, Vector, Integers]:
+    """Return all that a generation teaches the model: points, what ranks them, and their roles.
+
+    The best dive is one of them. Where some were spared, the landscape ranks all.
     """
-    chosen = order[: state.n_memory]
-    flock = Flock(centred[chosen], key[chosen], np.arange(len(chosen)))
-    model = state.model
-    if model is not None:
-        model = replace(model, mean=unit[0, state.columns.numeric])
-    return replace(state, flock=flock, model=model)
+    unit, role = candidates.unit, candidates.role
+    if len(survey.dived_key):
+        best = int(survey.dived_key.argmin())
+        mine = role != DIVER  # in a batch of several the dive is there already
+        unit = np.concatenate([unit[mine], survey.dived[best : best + 1]])
+        role = np.append(role[mine], DIVER)
+        key = np.append(key[mine], survey.dived_key[best])
+    spared = candidates.spared
+    if spared is None:
+        return unit, key, role
+    unit, role = np.concatenate([unit, spared.unit]), np.append(role, spared.role)
+    if survey.landscape is None:
+        return unit, np.append(key, np.full(len(spared.role), np.inf)), role
+    centred = columns.domain.centre(unit) if columns.n_discrete else unit
+    return unit, survey.landscape.predict(centred), role
 
 
 def _succeeded(

@@ -5,83 +5,15 @@ Only the order of keys is used, so nothing here calculates with them.
 
 import math
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 from numpy.random import Generator
 
-from swarmopt.domain import Domain
+from swarmopt.algorithms.ssa_columns import Columns
 from swarmopt.types import Integers, Matrix, Vector
 
 NEAREST = -1  # as a slot: the candidate competes with the bird nearest to it
 STRETCHES = 8  # of an epoch's recent past that the alarm compares
-
-
-@dataclass(frozen=True, eq=False)
-class Columns:
-    """Which columns of a domain each mechanism works on; columns of one level are left out."""
-
-    domain: Domain
-
-    @cached_property
-    def free(self) -> Integers:
-        """Indices of the columns with more than one value."""
-        return np.flatnonzero(self.domain.levels != 1)
-
-    @cached_property
-    def numeric(self) -> Integers:
-        """(k,) indices of the free columns with an order: the Gaussian model's variables."""
-        return self.free[~self.domain.nominal[self.free]]
-
-    @cached_property
-    def nominal(self) -> Integers:
-        """(c,) indices of the free columns without an order."""
-        return self.free[self.domain.nominal[self.free]]
-
-    @cached_property
-    def bins(self) -> Vector:
-        """(k,) the number of levels of the numeric columns, 0 where continuous."""
-        return self.domain.levels[self.numeric].astype(float)
-
-    @cached_property
-    def real(self) -> Integers:
-        """Indices, within the k numeric columns, of the continuous ones."""
-        return np.flatnonzero(self.bins == 0)
-
-    @cached_property
-    def categories(self) -> Vector:
-        """(c,) the number of levels of the nominal columns."""
-        return self.domain.levels[self.nominal].astype(float)
-
-    @cached_property
-    def n_discrete(self) -> int:
-        """The number of free discrete columns."""
-        return int((self.domain.levels > 1).sum())
-
-    @cached_property
-    def only_numeric(self) -> bool:
-        """Whether the numeric columns are all there are."""
-        return len(self.numeric) == self.domain.d
-
-    @cached_property
-    def purely_discrete(self) -> bool:
-        """Whether no column is continuous."""
-        return self.n_discrete == len(self.free)
-
-    def centred_elsewhere(self, mean: Vector, numeric: Matrix, centred: Matrix) -> Matrix:
-        """Return (n, k) with discrete values outside the mean's bin in the middle of theirs.
-
-        Source: Marty and others, "LB+IC-CMA-ES: two simple modifications of CMA-ES to handle
-        mixed-integer problems", 2024 (integer centring).
-
-        Args:
-            mean: (k,) of the Gaussian model.
-            numeric: (n, k) candidates, numeric columns only.
-            centred: (n, d) candidates, discrete values in the middle of their bins.
-        """
-        home = np.floor(np.minimum(mean, 1.0 - 1e-12) * self.bins)
-        away = (self.bins > 0) & (np.floor(numeric * self.bins) != home)
-        return np.where(away, centred[:, self.numeric], numeric)
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +32,12 @@ class Flock:
 
     def __len__(self) -> int:
         return len(self.key)
+
+    @property
+    def leader(self) -> Vector:
+        """The position of the best bird, (d,)."""
+        found: Vector = self.unit[self.order[0]]
+        return found
 
     def elite(self, share: float) -> int:
         """Return how many of the best count as producers: at least two, where there are two."""

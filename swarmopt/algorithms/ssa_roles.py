@@ -16,7 +16,8 @@ from numpy.random import Generator
 
 from swarmopt.algorithms import moves
 from swarmopt.algorithms.flock_model import FlockModel, sample
-from swarmopt.algorithms.ssa_flock import Columns, Flock
+from swarmopt.algorithms.ssa_columns import Columns
+from swarmopt.algorithms.ssa_flock import Flock
 from swarmopt.types import Integers, Mask, Matrix, Vector
 
 RESAMPLES = 3  # of producers outside the cube, before they are mirrored
