@@ -53,5 +53,5 @@ $(VENV)/.installed: $(VENV)/bin/python $(SOURCES)
 	@touch $@
 
 $(VENV)/.developed: $(VENV)/bin/python $(SOURCES)
-	$(INSTALL) -e '.[dev]' -e ./swarmopt_pruning
+	$(INSTALL) -e '.[dev]' -e './swarmopt_pruning[onnx]'
 	@touch $@ $(VENV)/.installed

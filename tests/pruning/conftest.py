@@ -1,11 +1,18 @@
 """Trained originals of the tests are cached in a folder of the session, not in the user's."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
+
+from swarmopt_pruning.cost import count_macs, count_params
+from swarmopt_pruning.graph import ChannelGraph
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -26,3 +33,36 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def one_thread() -> None:
     """Use one thread: the tests run beside each other."""
     torch.set_num_threads(1)
+
+
+COUNTED = 6  # candidates that torch's counter runs on, which takes longer than all the rest
+Check = Callable[..., None]
+
+
+@pytest.fixture(scope="session")
+def check_candidates() -> Check:
+    """Give the oracle: pruned networks equal their masked twins and cost what the forms say."""
+
+    def check(model: nn.Module, example: tuple[Any, ...], graph: ChannelGraph, n: int) -> None:
+        rng = np.random.default_rng(7)
+        for seed in range(n):
+            counts = {g.name: int(rng.integers(1, g.n_units + 1)) * g.block for g in graph.groups}
+            plan = graph.plan(counts, importance="random", seed=seed)
+            small, masked = plan.apply(model), plan.mask(model)
+            with torch.no_grad():
+                found, expected = floats(small(*example)), floats(masked(*example))
+            for one, other in zip(found, expected, strict=True):
+                scale = max(1, float(other.abs().max()))
+                torch.testing.assert_close(one, other, rtol=0, atol=1e-5 * scale)
+            if seed >= COUNTED:
+                continue
+            row = np.array([list(counts.values())])
+            assert graph.macs(row).tolist() == [count_macs(small, example)]
+            assert graph.params(row).tolist() == [count_params(small)]
+
+    return check
+
+
+def floats(output: object) -> list[Tensor]:
+    """Return the floating-point tensors in a model's output."""
+    return [x for x in tree_leaves(output) if isinstance(x, Tensor) and x.is_floating_point()]

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from swarmopt_pruning import ConstraintSet, Group, PruningError, UnknownName, constrain
+from swarmopt_pruning import Budget, ConstraintSet, Group, PruningError, UnknownName, constrain
+from swarmopt_pruning.budget import Limit
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -26,8 +27,13 @@ def cost(counts: Ints) -> Ints:
     return np.asarray(3 * counts[:, 0] + (counts[:, :-1] * counts[:, 1:]).sum(axis=1))
 
 
+def tight(most: float) -> Budget:
+    whole = int(cost(np.array([[16, 7, 64]]))[0])
+    return Budget((Limit("target_macs", "MACs", cost, int(most), whole),))
+
+
 def everything(constraints: ConstraintSet) -> Floats:
-    axes = [range(len(constraints.allowed[j])) for j in constraints.searched]
+    axes = [range(len(code.counts)) for code in constraints.searched]
     return np.array(list(itertools.product(*axes)), float)
 
 
@@ -59,7 +65,7 @@ def test_blocks_are_never_split() -> None:
 
 def test_excluded_groups_stay_whole_and_out_of_the_space() -> None:
     constraints = constrain(GROUPS, exclude=["layer*"])
-    assert constraints.searched == (0,)
+    assert [code.name for code in constraints.searched] == ["stem"]
     assert constraints.space.names == ("stem",)
     assert constraints.counts(np.zeros((1, 1))).tolist() == [[2, 7, 64]]
 
@@ -88,12 +94,12 @@ def test_repair_meets_the_budget_and_only_takes_away(share: float, seed: int) ->
     budget = share * cost(np.array([[16, 7, 64]]))[0]
     x = constraints.space.decode(np.random.default_rng(seed).random((50, 3)))
     before = x.copy()
-    repaired = constraints.repair(x, cost, budget)
+    repaired = constraints.repair(x, tight(budget))
     assert (cost(constraints.counts(repaired)) <= budget).all()
     assert (repaired <= x).all()
     inside = cost(constraints.counts(x)) <= budget
     assert np.array_equal(repaired[inside], x[inside])
-    assert np.array_equal(constraints.repair(repaired, cost, budget), repaired)
+    assert np.array_equal(constraints.repair(repaired, tight(budget)), repaired)
     assert np.array_equal(x, before)
 
 
@@ -102,7 +108,7 @@ def test_repair_wastes_little_of_the_budget() -> None:
     budget = 0.5 * cost(np.array([[16, 7, 64]]))[0]
     x = everything(constraints)
     over = cost(constraints.counts(x)) > budget
-    used = cost(constraints.counts(constraints.repair(x[over], cost, budget))) / budget
+    used = cost(constraints.counts(constraints.repair(x[over], tight(budget)))) / budget
     assert np.median(used) > 0.93
     assert used.min() > 0.6
 
@@ -110,8 +116,8 @@ def test_repair_wastes_little_of_the_budget() -> None:
 def test_repair_does_not_depend_on_the_other_candidates() -> None:
     constraints = constrain(GROUPS)
     x = everything(constraints)[::7]
-    whole = constraints.repair(x, cost, 300)
-    alone = np.concatenate([constraints.repair(row[None], cost, 300) for row in x])
+    whole = constraints.repair(x, tight(300))
+    alone = np.concatenate([constraints.repair(row[None], tight(300)) for row in x])
     assert np.array_equal(whole, alone)
 
 

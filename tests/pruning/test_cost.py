@@ -30,12 +30,22 @@ def test_resnet20_has_the_published_size() -> None:
     assert count_params(model) == pytest.approx(0.27e6, rel=0.01)
 
 
+FAST = {"digits-cnn", "digits-resnet", "tiny-grouped", "tiny-split"}
+"""Models that are tried in every run."""
+
+
 @pytest.mark.parametrize(
     ("name", "example"),
     [
-        ("digits-cnn", images(2, 1, 8)),
-        ("digits-resnet", images(2, 1, 8)),
-        ("resnet20", images(1, 3, 8)),
+        pytest.param(
+            name,
+            images(1, channels, size),
+            marks=[] if name in FAST else pytest.mark.slow,
+            id=name,
+        )
+        for name in MODELS
+        for channels in [1 if name.startswith("digits") else 3]
+        for size in [8 if name.startswith(("digits", "tiny")) else 32]
     ],
 )
 def test_closed_forms_equal_the_counters_on_fifty_pruned_networks(
@@ -43,7 +53,9 @@ def test_closed_forms_equal_the_counters_on_fifty_pruned_networks(
 ) -> None:
     model = build(name)
     graph = ChannelGraph.trace(model, (example,), verify=False)
-    counts = np.random.default_rng(3).integers(1, graph.widths + 1, size=(50, len(graph.groups)))
+    blocks = np.array([group.block for group in graph.groups])
+    units = np.random.default_rng(3).integers(1, graph.widths // blocks + 1, (50, len(blocks)))
+    counts = units * blocks
     pruned = [graph.plan(dict(zip(graph.names, row, strict=True))).apply(model) for row in counts]
     assert graph.macs(counts).tolist() == [count_macs(small, (example,)) for small in pruned]
     assert graph.params(counts).tolist() == [count_params(small) for small in pruned]

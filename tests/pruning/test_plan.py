@@ -9,10 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from swarmopt_pruning.compose import _cuts
 from swarmopt_pruning.errors import PlanCorrupted, PlanMismatch
+from swarmopt_pruning.fingerprint import shapes_of
 from swarmopt_pruning.graph import ChannelGraph
 from swarmopt_pruning.models import build
-from swarmopt_pruning.plan import PruningPlan, shapes_of
+from swarmopt_pruning.plan import Cut, PruningPlan
 
 torch.set_num_threads(1)
 
@@ -148,7 +150,17 @@ def edited(content: dict[str, Any], *keys: Any, to: Any) -> dict[str, Any]:
         (["indices", 0], [], "empty"),
         (["indices", 0], [0, 99], "beyond its size"),
         (["indices", 0], [0.5], "whole numbers"),
+        (["indices", 0], [0, 0], "not ascending"),
+        (["indices", 0], [-1, 0], "whole numbers"),
+        (["indices", 0], None, "whole numbers"),
         (["kept", "stem"], 99, "inconsistent"),
+        (["kept", "stem"], -1, "whole numbers"),
+        (["kept", "trunk"], 0, "'trunk' is only one of"),
+        (["widths", "stem"], 1, "has 1 channels, none"),
+        (["widths", "stem"], "4", "whole numbers"),
+        (["widths"], None, "'widths' is missing"),
+        (["model"], 3, "'model' is missing or no str"),
+        (["cuts", 1, "tensor"], [], "inconsistent"),
         (["cuts", 0, "tensor"], "stump.weight", "'stump.weight' has no dimension"),
         (["cuts", 0, "dim"], 4, "no dimension 4"),
         (["cuts", 0, "masked"], "yes", "'masked'"),
@@ -166,9 +178,88 @@ def test_a_damaged_plan_is_refused(
         PruningPlan.load(path)
 
 
+def test_a_dimension_that_is_cut_twice_is_refused(plan: PruningPlan, tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    plan.save(path)
+    content = json.loads(path.read_text())
+    content["cuts"].append(content["cuts"][0])
+    path.write_text(json.dumps(content))
+    with pytest.raises(PlanCorrupted, match=r"dimension 0 of 'stem\.weight' is cut 2 times"):
+        PruningPlan.load(path)
+
+
+def test_a_plan_cut_short_anywhere_is_refused(plan: PruningPlan, tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    plan.save(path)
+    whole = path.read_bytes()
+    for length in range(0, len(whole) - 1, 37):
+        path.write_bytes(whole[:length])
+        with pytest.raises(PlanCorrupted, match=r"plan\.json is not JSON"):
+            PruningPlan.load(path)
+
+
+def test_two_prunings_in_a_row_are_one_plan_for_the_original(
+    model: nn.Module, plan: PruningPlan, tmp_path: Path
+) -> None:
+    once = plan.apply(model)
+    second = ChannelGraph.trace(once, (images(),)).plan(
+        {"stem": [0, 2], "layer2.0.conv1": 1, "layer3.0.conv1": 5}
+    )
+    both = plan.then(second)
+    twice = second.apply(once)
+    torch.testing.assert_close(both.apply(model)(images()), twice(images()), rtol=0, atol=0)
+    torch.testing.assert_close(both.mask(model)(images()), twice(images()))
+    assert both.kept["stem"] == tuple(plan.kept["stem"][i] for i in (0, 2))
+    assert both.kept["layer2.0.conv1"] in ((0,), (5,))
+    assert both.kept["layer3.0.conv2"] == plan.kept["layer3.0.conv2"]
+    assert (both.fingerprint, both.widths) == (plan.fingerprint, plan.widths)
+    both.save(tmp_path / "both.json")
+    assert PruningPlan.load(tmp_path / "both.json") == both
+    with pytest.raises(PlanMismatch, match="not made for the network that the first one makes"):
+        second.then(plan)
+    with pytest.raises(PlanMismatch, match=r"Trace the pruned network"):
+        plan.then(plan)
+
+
+@pytest.mark.parametrize("name", ["tiny-grouped", "tiny-shuffle", "tiny-split"])
+def test_networks_whose_channels_are_cut_in_blocks_are_pruned_twice(name: str) -> None:
+    torch.manual_seed(0)
+    original, x = build(name).eval(), torch.randn(2, 3, 8, 8)
+
+    def halved(network: nn.Module, seed: int) -> PruningPlan:
+        graph = ChannelGraph.trace(network, (x,), verify=False)
+        wanted = {group.name: (group.n_units + 1) // 2 * group.block for group in graph.groups}
+        return graph.plan(wanted, importance="random", seed=seed)
+
+    first = halved(original, seed=1)
+    second = halved(first.apply(original), seed=2)
+    both = first.then(second)
+    twice = second.apply(first.apply(original))
+    torch.testing.assert_close(both.apply(original)(x), twice(x), rtol=0, atol=0)
+    torch.testing.assert_close(both.mask(original)(x), twice(x))
+
+
+def test_composing_knows_blocks_with_channels_of_their_own() -> None:
+    first = Cut("w", 1, 4, (0, 2, 4, 5), True, blocks=2)  # keeps 0, 2 of one and 0, 1 of the other
+    assert _cuts({("w", 1): first}, {("w", 1): Cut("w", 1, 2, (1,), True)}) == (
+        Cut("w", 1, 4, (2, 5), True, blocks=2),
+    )
+    assert _cuts(
+        {("w", 1): Cut("w", 1, 4, (1, 3), True)},
+        {("w", 1): Cut("w", 1, 2, (0, 3), True, blocks=2)},
+    ) == (Cut("w", 1, 4, (1, 7), True, blocks=2),)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
-    [(b'{"schema": 1,', "cut short"), (b"\xff", "not JSON"), (b"[1]", "not a pruning plan")],
+    [
+        (b'{"schema": 1,', "cut short"),
+        (b"", "cut short"),
+        (b"\xff", "not JSON"),
+        (b"[" * 100_000, "not JSON"),
+        (b"[1]", "not a pruning plan"),
+        (b'{"schema": 1, "schema": 1}', "'schema' is there twice"),
+    ],
 )
 def test_a_file_that_is_no_plan_is_refused(tmp_path: Path, text: bytes, message: str) -> None:
     path = tmp_path / "plan.json"

@@ -77,6 +77,9 @@ def broken():
         network[0].weight.fill_(float("nan"))
     return network
 """
+LATENCY = (
+    "latency_ms", "latency_low_ms", "latency_high_ms", "latency_batch", "latency_threads",
+)  # fmt: skip
 QUICK: dict[str, Any] = {"model": "digits-cnn", "epochs": 6, "finetune_epochs": 4}
 
 
@@ -113,9 +116,11 @@ def test_the_result_file_says_everything(finished: tuple[Result, Path]) -> None:
     found = json.loads((folder / "result.json").read_text())
     assert {"fun", "nfev", "seed", "algorithm", "before", "after"} <= set(found)
     keys = {
-        "test_accuracy", "held_out_accuracy", "macs", "params", "channels", "latency_ms", "bytes",
+        "test_accuracy", "held_out_accuracy", "macs", "params", "channels", "bytes",
+        *LATENCY,
     }  # fmt: skip
     assert set(found["before"]) == set(found["after"]) == keys
+    assert (found["after"]["latency_threads"], found["after"]["latency_batch"]) == (1, 64)
     assert found["combinations"]["after"] < found["combinations"]["before"]
     assert (found["nfev"], found["seed"], found["algorithm"]) == (25, 3, "pso")
     assert {p.name for p in folder.iterdir()} == {
@@ -165,7 +170,8 @@ def test_the_same_seed_gives_the_same_result_twice(finished: tuple[Result, Path]
         found = json.loads(json.dumps(result.summary()))
         found.pop("seconds")
         for part in ("before", "after"):
-            found[part].pop("latency_ms")
+            for key in LATENCY:
+                found[part].pop(key)
         return dict(found)
 
     again = minimize(ChannelPruning(**QUICK), budget=25, seed=3, algorithm="pso")
@@ -271,6 +277,11 @@ def test_a_model_weights_and_data_of_the_users_own(
         ({"importance": "l3"}, UnknownName, "did you mean 'l"),
         ({"target_macs": 0}, PruningError, "target_macs: expected more than 0"),
         ({"target_macs": 0.0001}, PruningError, "even the smallest candidate needs"),
+        ({"target_params": 5}, PruningError, "target_params: even the smallest candidate needs"),
+        ({"target_params": -1}, PruningError, "target_params: expected more than 0"),
+        ({"codes": "stages"}, UnknownName, "did you mean 'stage'"),
+        ({"tie": ["layer9"]}, UnknownName, "layer9"),
+        ({"allowed": {"stem": [99]}}, PruningError, "'stem' the counts"),
         ({"penalty": -1}, PruningError, "penalty: expected at least 0"),
         ({"distill": 2}, PruningError, "distill"),
         ({"threads": 0}, PruningError, "threads"),
@@ -298,6 +309,36 @@ def test_wrong_settings_are_named(
 ) -> None:
     with pytest.raises(error, match=message):
         build_problem(ChannelPruning, settings, "problem channel-prune")
+
+
+def test_parameters_have_a_budget_of_their_own_and_codes_are_shared() -> None:
+    problem = ChannelPruning(
+        **QUICK,
+        target_macs=0.9,
+        target_params=0.3,
+        tie=["conv[12]"],
+        allowed={"conv3": [8, 16, 24]},
+    )
+    assert problem.space.names == ("conv[12]", "conv3")
+    x = problem.canonical(problem.space.decode(np.ones((1, 2))))
+    counts = problem.constraints.counts(x)
+    whole = problem.graph.widths[None]
+    assert problem.graph.params(counts) <= 0.3 * problem.graph.params(whole)
+    assert counts[0, 0] / 16 == pytest.approx(counts[0, 1] / 32, abs=0.05)
+    assert counts[0, 2] in (8, 16, 24)
+
+
+def test_one_code_a_stage_leaves_few_variables() -> None:
+    problem = ChannelPruning(model="digits-resnet", codes="stage")
+    assert problem.space.names == ("stem", "layer1.0.conv1", "layer2", "layer3")
+
+
+def test_taylor_importance_is_taken_from_training_images() -> None:
+    problem = ChannelPruning(**QUICK, importance="taylor")
+    scores = problem.scorer.channel_scores
+    assert set(scores) == set(problem.graph.names)
+    assert all((found >= 0).all() and found.any() for found in scores.values())
+    assert not np.allclose(scores["conv2"], problem.graph.scores("l1")["conv2"])
 
 
 @pytest.mark.usefixtures("module")

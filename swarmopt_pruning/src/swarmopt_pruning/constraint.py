@@ -1,30 +1,43 @@
-"""The constraint set: which numbers of channels a group may keep, as a search space.
+"""The constraint set: which numbers of channels the groups may keep, as a search space.
 
 Xie and Feng, "An efficient channel pruning algorithm for automatic compression and acceleration of
 neural network models", 2022, restrict the number of channels of each layer to a small ordered set,
 so that few combinations are left; Lin et al., "Channel pruning via automatic structure search"
-(ABCPruner), 2020, to tenths of the width.
+(ABCPruner), 2020, to tenths of the width. `codes.py` makes the set from settings.
 """
 
 import math
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from swarmopt import Ordinal, Space
-from swarmopt_pruning.errors import PruningError, UnknownName
+from swarmopt_pruning.budget import Budget
+from swarmopt_pruning.errors import PruningError
 from swarmopt_pruning.structure import Group
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
-Form = Callable[[Ints], Ints]
 
 BISECTIONS = 30
-SMALLEST_SHARE = 0.001
+
+
+@dataclass(frozen=True)
+class Code:
+    """One number of the search, and how many channels it means for one or several groups.
+
+    Args:
+        name: of the group, or of what ties several.
+        groups: which groups, by number.
+        counts: for each level, from the smallest, the channels of each of these groups; none of
+            them falls from one level to the next.
+    """
+
+    name: str
+    groups: tuple[int, ...]
+    counts: tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,27 +46,46 @@ class ConstraintSet:
 
     Attributes:
         groups: all groups of the network.
-        allowed: for each group the allowed counts, ascending; a single one where the group is
-            excluded from the search.
+        codes: what decides about them, every group in one code; a code with a single level is not
+            searched.
     """
 
     groups: tuple[Group, ...]
-    allowed: tuple[tuple[int, ...], ...]
+    codes: tuple[Code, ...]
 
     @cached_property
-    def searched(self) -> tuple[int, ...]:
-        """The groups with a choice, by number."""
-        return tuple(j for j, counts in enumerate(self.allowed) if len(counts) > 1)
+    def searched(self) -> tuple[Code, ...]:
+        """The codes with a choice."""
+        return tuple(code for code in self.codes if len(code.counts) > 1)
+
+    @cached_property
+    def allowed(self) -> tuple[tuple[int, ...], ...]:
+        """For each group the allowed counts, ascending."""
+        found: dict[int, tuple[int, ...]] = {}
+        for code in self.codes:
+            for place, group in enumerate(code.groups):
+                found[group] = tuple(sorted({level[place] for level in code.counts}))
+        return tuple(found[j] for j in range(len(self.groups)))
 
     @cached_property
     def space(self) -> Space:
-        """One ordinal variable per searched group, named after it."""
+        """One ordinal variable per searched code, named after it.
+
+        Its choices are the counts; where a code means different counts for several groups, the
+        shares of their channels.
+        """
         if not self.searched:
             raise PruningError(
                 "the constraint set leaves nothing to search: every group has one allowed count; "
                 "lower `minimum`, raise `alpha`, or exclude fewer groups"
             )
-        return Space({self.groups[j].name: Ordinal(self.allowed[j]) for j in self.searched})
+        return Space({code.name: Ordinal(self._choices(code)) for code in self.searched})
+
+    def _choices(self, code: Code) -> list[int] | list[float]:
+        if all(len(set(level)) == 1 for level in code.counts):
+            return [level[0] for level in code.counts]
+        width = sum(self.groups[j].width for j in code.groups)
+        return [round(sum(level) / width, 9) for level in code.counts]
 
     @property
     def n_before(self) -> int:
@@ -63,132 +95,103 @@ class ConstraintSet:
     @property
     def n_after(self) -> int:
         """How many are left with it."""
-        return math.prod(len(counts) for counts in self.allowed)
+        return math.prod(len(code.counts) for code in self.codes)
 
     @cached_property
     def _table(self) -> Floats:
-        """(d, most) allowed counts of the searched groups, filled up with inf."""
-        most = max(len(self.allowed[j]) for j in self.searched)
+        """(d, most levels) channels of each searched code's groups together, filled with inf."""
+        most = max((len(code.counts) for code in self.searched), default=0)
         table = np.full((len(self.searched), most), np.inf)
-        for row, j in enumerate(self.searched):
-            table[row, : len(self.allowed[j])] = self.allowed[j]
+        for row, code in enumerate(self.searched):
+            table[row, : len(code.counts)] = [sum(level) for level in code.counts]
         return table
+
+    @cached_property
+    def _levels(self) -> tuple[Ints, Ints]:
+        """(groups,) the searched code that decides about each group, their number for none.
+
+        And (groups, most levels) the group's counts at each level; at 0 where there is no choice.
+        """
+        deciding = np.full(len(self.groups), len(self.searched), dtype=np.int64)
+        counts = np.zeros((len(self.groups), max(1, self._table.shape[1])), dtype=np.int64)
+        for code in self.codes:
+            counts[list(code.groups), : len(code.counts)] = np.array(code.counts).T
+        for column, code in enumerate(self.searched):
+            deciding[list(code.groups)] = column
+        return deciding, counts
+
+    @property
+    def _last(self) -> Floats:
+        """(1, d) the point with the most channels."""
+        return np.array([[len(code.counts) - 1.0 for code in self.searched]])
 
     def counts(self, x: Floats) -> Ints:
         """Return the number of channels of every group.
 
         Args:
-            x: (n, d) points of the space: for each searched group the index of its count.
+            x: (n, d) points of the space: for each searched code its level, from 0.
 
         Returns:
             (n, groups) counts.
         """
-        counts = np.tile([allowed[0] for allowed in self.allowed], (len(x), 1)).astype(np.int64)
-        chosen = self._table[np.arange(len(self.searched)), x.astype(np.int64)]
-        counts[:, self.searched] = chosen.astype(np.int64)
-        return counts
+        deciding, counts = self._levels
+        level = np.append(x.astype(np.int64), np.zeros((len(x), 1), dtype=np.int64), axis=1)
+        found: Ints = counts[np.arange(len(self.groups)), level[:, deciding]]
+        return found
 
-    def repair(self, x: Floats, cost: Form, budget: float) -> Floats:
-        """Return points whose cost is within a budget; those that are within it stay.
+    def fit(self, budget: Budget) -> dict[str, int]:
+        """Return the channels of every group at the largest common share that a budget permits.
 
-        A point above it is scaled: every group keeps the largest allowed count below a common
-        share of what it kept, as large as the budget permits; then the groups that lost most by
-        this get one step back, in order, where the budget permits. Deterministic.
+        That is uniform pruning: the whole network, repaired down to the budget.
+
+        Raises:
+            PruningError: Even the smallest candidate exceeds the budget.
+        """
+        counts = self.counts(self.repair(self._last, budget))[0]
+        return {
+            group.name: count for group, count in zip(self.groups, counts.tolist(), strict=True)
+        }
+
+    def repair(self, x: Floats, budget: Budget) -> Floats:
+        """Return points that are within a budget; those that are within it stay.
+
+        A point above it is scaled: every code takes the largest level below a common share of what
+        it kept, as large as the budget permits; then the codes that lost most by this get one step
+        back, in order, where the budget permits. Deterministic, and each point for itself.
 
         Args:
             x: (n, d) points of the space.
-            cost: of (n, groups) counts, not falling where a count grows.
-            budget: that the smallest point of the space must meet.
+            budget: that no returned point exceeds.
+
+        Raises:
+            PruningError: Even the smallest candidate exceeds the budget.
         """
-        over = np.flatnonzero(cost(self.counts(x)) > budget)
+        over = np.flatnonzero(~budget.within(self.counts(x)))
         if not len(over):
             return x
-        whole = self._table[np.arange(x.shape[1]), x[over].astype(np.int64)]
+        budget.check_reachable(self.counts(np.zeros((1, x.shape[1])))[0])
+        columns = np.arange(x.shape[1])
+        whole = self._table[columns, x[over].astype(np.int64)]
         low, high = np.zeros(len(over)), np.ones(len(over))
         for _ in range(BISECTIONS):
             middle = (low + high) / 2
-            fits = cost(self.counts(self._floor(whole * middle[:, None]))) <= budget
+            fits = budget.within(self.counts(self._floor(whole * middle[:, None])))
             low, high = np.where(fits, middle, low), np.where(fits, high, middle)
         wanted = whole * low[:, None]
-        index = self._floor(wanted)
-        loss = wanted - self._table[np.arange(x.shape[1]), index.astype(np.int64)]
+        level = self._floor(wanted)
+        loss = wanted - self._table[columns, level.astype(np.int64)]
         rows = np.arange(len(over))
         for column in np.argsort(-loss, axis=1, kind="stable").T:
-            trial = index.copy()
-            trial[rows, column] += 1
-            possible = trial[rows, column] <= x[over][rows, column]
-            trial[~possible] = index[~possible]
-            fits = cost(self.counts(trial)) <= budget
-            index = np.where(fits[:, None], trial, index)
+            trial = level.copy()
+            trial[rows, column] = np.minimum(level[rows, column] + 1, x[over][rows, column])
+            fits = budget.within(self.counts(trial))
+            level = np.where(fits[:, None], trial, level)
         repaired = x.copy()
-        repaired[over] = index
+        repaired[over] = level
         return repaired
 
     def _floor(self, wanted: Floats) -> Floats:
-        """Return (n, d) indices of the largest allowed counts of at most `wanted`, or the first."""
+        """Return (n, d) the largest levels of at most `wanted` channels, or the first ones."""
         below = (self._table <= wanted[:, :, None] + 1e-9).sum(axis=2) - 1
         found: Floats = np.maximum(below, 0).astype(float)
         return found
-
-
-def constrain(
-    groups: Sequence[Group],
-    *,
-    step: float = 0.1,
-    minimum: float = 0.1,
-    alpha: float = 1.0,
-    multiple: int = 1,
-    exclude: Sequence[str] = (),
-) -> ConstraintSet:
-    """Return the constraint set of a network's groups.
-
-    Args:
-        groups: of the network.
-        step: distance of two allowed counts, as a share of the width.
-        minimum: least share that a group keeps.
-        alpha: largest share that a group keeps.
-        multiple: counts are rounded to multiples of this, where the width allows.
-        exclude: patterns (`layer1.*`) of groups that stay whole.
-
-    Raises:
-        PruningError: A share out of range.
-        UnknownName: A pattern that no group matches.
-    """
-    for name, share in (("step", step), ("minimum", minimum), ("alpha", alpha)):
-        if not SMALLEST_SHARE <= share <= 1:
-            raise PruningError(
-                f"{name}: expected a share of the width in [{SMALLEST_SHARE}, 1], got {share!r}"
-            )
-    if minimum > alpha:
-        raise PruningError(f"minimum ({minimum!r}) is greater than alpha ({alpha!r})")
-    if multiple < 1:
-        raise PruningError(f"multiple: expected a whole number of at least 1, got {multiple!r}")
-    names = [group.name for group in groups]
-    for pattern in exclude:
-        if not any(fnmatchcase(name, pattern) for name in names):
-            raise UnknownName("group matching the pattern", pattern, names)
-    n_steps = round((alpha - minimum) / step + 1e-9)
-    shares = sorted({min(minimum + k * step, alpha) for k in range(n_steps + 1)} | {alpha})
-    return ConstraintSet(
-        tuple(groups),
-        tuple(
-            (group.width,)
-            if any(fnmatchcase(group.name, pattern) for pattern in exclude)
-            else _allowed(group, shares, multiple)
-            for group in groups
-        ),
-    )
-
-
-def _allowed(group: Group, shares: Sequence[float], multiple: int) -> tuple[int, ...]:
-    """Return the counts nearest to the shares of the width that blocks and multiples permit."""
-    unit = math.lcm(group.block, multiple)
-    if unit > group.width:
-        unit = group.block
-    counts = set()
-    for share in shares:
-        count = max(unit, unit * math.floor(group.width * share / unit + 0.5))
-        counts.add(
-            group.width if count > group.width - unit and share == 1 else min(count, group.width)
-        )
-    return tuple(sorted(c - c % group.block for c in counts))

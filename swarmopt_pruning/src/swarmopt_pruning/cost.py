@@ -110,11 +110,14 @@ def count_macs(model: nn.Module, example: tuple[Any, ...]) -> int:
     """
     training = [module for module in model.modules() if module.training]
     counter = FlopCounterMode(display=False)
+    fast = torch.backends.mha.get_fastpath_enabled()  # fused attention is invisible to the counter
     try:
+        torch.backends.mha.set_fastpath_enabled(False)
         model.eval()
         with torch.no_grad(), counter:
             model(*example)
     finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
         for module in training:
             module.training = True
     return counter.get_total_flops() // 2 // batch_size(example)

@@ -11,19 +11,23 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from torch import nn
+from torch import Tensor, nn
 
+from swarmopt_pruning.border import check, check_run
 from swarmopt_pruning.choice import (
     given_scores,
     units_of_channels,
     units_of_count,
     units_of_counts,
 )
-from swarmopt_pruning.cost import QuadraticForm, count_macs, macs_form, params_form
-from swarmopt_pruning.errors import UnknownName
+from swarmopt_pruning.cost import QuadraticForm, count_macs, count_params, macs_form, params_form
+from swarmopt_pruning.errors import PruningError, UnknownName
+from swarmopt_pruning.fingerprint import shapes_of
 from swarmopt_pruning.importance import Member, keep_indices, unit_scores
-from swarmopt_pruning.plan import Cut, PruningPlan, shapes_of
+from swarmopt_pruning.plan import Cut, PruningPlan
+from swarmopt_pruning.resize import channel_rows
 from swarmopt_pruning.rules import labels_after
+from swarmopt_pruning.static import first_line
 from swarmopt_pruning.structure import Frozen, Group, Structure, assemble, freeze_group
 from swarmopt_pruning.trace import Role, evaluation_copy, first_names, walk_model
 from swarmopt_pruning.verify import failing_groups, randomised
@@ -72,14 +76,19 @@ class ChannelGraph:
                 parameters or not.
             example: the model's arguments, for one batch of images `(images,)`; few are enough.
             verify: cut a part of each group and compare with the masked twin; freeze what differs.
+                Without it, code that cuts channels at a number, such as `x[:, :8]` of 16, is
+                believed to mean a share of them.
 
         Raises:
             NotExportable: The model's graph depends on the values of tensors.
-            PruningError: The model does not run on the example.
+            PruningError: The model is scripted, quantized or compiled, does not run on the example,
+                cannot be copied, or answers differently each time.
         """
+        check(model, example)
         working = evaluation_copy(model)
+        check_run(working, example)
         walk = walk_model(working, example, labels_after)
-        measured = count_macs(working, example)
+        measured = _measured(working, example)
         fixed = tuple(walk.fixed_operators)
 
         def built(structure: Structure) -> "ChannelGraph":
@@ -95,7 +104,13 @@ class ChannelGraph:
         graph = built(structure)
         if not verify:
             return graph
-        failures = failing_groups(graph.names, graph.trial, randomised(working, example), example)
+        failures = failing_groups(
+            graph.names,
+            graph.trial,
+            randomised(working, example),
+            example,
+            lambda plan, whole: graph.costs_hold(plan, whole, example),
+        )
         if not failures:
             return graph
         for name, reason in failures.items():
@@ -168,12 +183,20 @@ class ChannelGraph:
         total: Ints = np.asarray(counts, dtype=np.int64).sum(axis=1)
         return total
 
-    def scores(self, importance: str = "l1", *, seed: int = 0) -> dict[str, Floats]:
+    def scores(
+        self,
+        importance: str = "l1",
+        *,
+        seed: int = 0,
+        gradients: Mapping[str, Tensor] | None = None,
+    ) -> dict[str, Floats]:
         """Score the channels of every group by the weights the model has now.
 
         Args:
-            importance: "l1", "l2", "bn-scale" or "random".
+            importance: "l1", "l2", "bn-scale", "taylor" or "random".
             seed: seed of "random".
+            gradients: of the parameters by name, on one batch; only "taylor" needs them, and
+                `taylor_scores` makes them on several.
 
         Returns:
             for each group (width // block,) scores, one for each block, higher is more important.
@@ -184,7 +207,7 @@ class ChannelGraph:
         """
         return {
             group.name: unit_scores(
-                importance, group.name, self._members(number), group.n_units, seed
+                importance, group.name, self._members(number, gradients), group.n_units, seed
             )
             for number, group in enumerate(self.groups)
         }
@@ -225,13 +248,31 @@ class ChannelGraph:
             stays[first + kept] = True
         return self._plan(stays)
 
-    def trial(self, names: Sequence[str]) -> PruningPlan:
-        """Return a plan that cuts every third block of the named groups, as a test of them."""
+    def costs_hold(self, plan: PruningPlan, model: nn.Module, example: tuple[Any, ...]) -> bool:
+        """Return whether the closed forms say what the network of a plan really costs."""
+        counts = np.array([[len(plan.kept[name]) for name in self.names]], dtype=np.int64)
+        small = plan.apply(model)
+        return int(self.params(counts)[0]) == count_params(small) and int(
+            self.macs(counts)[0]
+        ) == count_macs(small, example)
+
+    def trial(self, names: Sequence[str], most: bool = False) -> PruningPlan:
+        """Return a plan that cuts the named groups, as a test of them.
+
+        Args:
+            names: groups to be cut; the others stay whole.
+            most: keep only the last block of each, instead of cutting every third or second one,
+                which depends on the group so that equal widths do not hide a missing tie.
+        """
         stays = np.ones(int(self._structure.starts[-1]) + 1, dtype=bool)
         for name in names:
             number = self.names.index(name)
             first, last = self._structure.starts[number : number + 2]
-            stays[first:last:3] = False
+            if most:
+                stays[first : last - 1] = False
+            else:
+                step = 2 + number % 2
+                stays[first + number // 2 % min(step, last - first) : last : step] = False
         return self._plan(stays)
 
     def _best(
@@ -254,9 +295,14 @@ class ChannelGraph:
         for (tensor, dim), units in structure.units.items():
             keeps = stays[units]
             if not keeps.all():
+                blocks = structure.blocks[tensor, dim]
+                size = len(units) // blocks
+                rows = keeps.reshape(blocks, size)
+                if (rows == rows[0]).all():  # the same places in every block
+                    blocks, keeps = 1, rows[0]
                 kept = known.setdefault(keeps.tobytes(), tuple(np.flatnonzero(keeps).tolist()))
                 masked = structure.places[tensor, dim].role in _MASKED
-                cuts.append(Cut(tensor, dim, len(units), kept, masked))
+                cuts.append(Cut(tensor, dim, size, kept, masked, blocks))
         kept_channels = {
             group.name: tuple(np.flatnonzero(stays[first + units]).tolist())
             for group, first, units in zip(
@@ -267,11 +313,12 @@ class ChannelGraph:
             model=self._model_name,
             torch_version=str(torch.__version__),
             shapes=self._shapes,
+            widths={group.name: group.width for group in self.groups},
             kept=kept_channels,
             cuts=tuple(cuts),
         )
 
-    def _members(self, number: int) -> list[Member]:
+    def _members(self, number: int, gradients: Mapping[str, Tensor] | None = None) -> list[Member]:
         """Return what the parameters that make the channels of a group hold for them."""
         first, last = self._structure.starts[number : number + 2]
         members = []
@@ -279,7 +326,30 @@ class ChannelGraph:
             if place.role in _LEARNED:
                 units = torch.from_numpy(self._structure.units[place.tensor, place.dim])
                 mine = ((units >= int(first)) & (units < int(last))).nonzero().flatten()
-                tensor = self._tensors[place.tensor].detach().cpu().movedim(place.dim, 0)
-                rows = tensor[mine].reshape(len(mine), -1)
-                members.append(Member(place.role, rows, units[mine] - int(first)))
+                held = [self._tensors[place.tensor]]
+                held += [gradients[place.tensor]] if gradients and place.tensor in gradients else []
+                blocks = self._structure.blocks[place.tensor, place.dim]
+                rows, *slopes = (
+                    channel_rows(tensor.detach().cpu(), place.dim, blocks)[mine] for tensor in held
+                )
+                unit = units[mine] - int(first)
+                members.append(Member(place.role, rows, unit, *slopes))
         return members
+
+
+def _measured(model: nn.Module, example: tuple[Any, ...]) -> int:
+    """Return the multiply-adds of one image, by torch's counter.
+
+    Raises:
+        PruningError: The counter cannot look into the model.
+    """
+    try:
+        return count_macs(model, example)
+    except PruningError:
+        raise
+    except Exception as error:
+        raise PruningError(
+            f"the multiply-adds of {type(model).__name__} cannot be counted: torch's counter does "
+            f"not go through it ({first_line(error)}). Is there torch.cond or another higher-order "
+            f"operator in its forward? Write that line with torch.where"
+        ) from error

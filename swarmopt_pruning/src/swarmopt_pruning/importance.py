@@ -3,7 +3,8 @@
 A score is taken over everything that makes the channels of the tied group, such as all convolutions
 that write into one residual stream, and not over the first of them alone. The L1 criterion is that
 of Li et al., "Pruning Filters for Efficient ConvNets", 2017; the scale criterion that of Liu et
-al., "Learning Efficient Convolutional Networks through Network Slimming", 2017.
+al., "Learning Efficient Convolutional Networks through Network Slimming", 2017; the Taylor
+criterion that of Molchanov et al., "Importance Estimation for Neural Network Pruning", 2019, eq. 8.
 """
 
 import zlib
@@ -29,11 +30,13 @@ class Member:
         role: what the parameter does with them.
         rows: (k, elements) its entries, one row per channel.
         unit: (k,) which unit of the group (a block of channels cut together) each row belongs to.
+        slopes: (k, elements) the gradient of a loss by the rows, where one was taken.
     """
 
     role: Role
     rows: Tensor
     unit: Tensor
+    slopes: Tensor | None = None
 
 
 Importance = Callable[[Sequence[Member], int, np.random.Generator], Floats]
@@ -52,6 +55,17 @@ def _bn_scale(members: Sequence[Member], n: int, _: np.random.Generator) -> Floa
     return _summed(members, n, Role.SCALE, lambda rows: rows.abs().sum(1))
 
 
+def _taylor(members: Sequence[Member], n: int, _: np.random.Generator) -> Floats:
+    """Return the squared change of the loss, to first order, when a unit becomes zero."""
+    total = torch.zeros(n, dtype=torch.float64)
+    for member in members:
+        if member.slopes is not None:
+            change = (member.rows.double() * member.slopes.double()).sum(1)
+            total.index_add_(0, member.unit, change)
+    scores: Floats = total.square().numpy()
+    return scores
+
+
 def _random(_: Sequence[Member], n: int, rng: np.random.Generator) -> Floats:
     return rng.random(n)
 
@@ -60,6 +74,7 @@ IMPORTANCES: dict[str, Importance] = {
     "l1": _l1,
     "l2": _l2,
     "bn-scale": _bn_scale,
+    "taylor": _taylor,
     "random": _random,
 }
 """Importance by name."""
@@ -72,7 +87,8 @@ def unit_scores(
 
     Args:
         importance: "l1" and "l2" (norm of all filters that make the channel), "bn-scale" (sum of
-            the absolute scales of its normalisations) or "random".
+            the absolute scales of its normalisations), "taylor" (how much the loss changes to first
+            order without the channel, squared) or "random".
         group: name of the group; with `seed` it decides what "random" draws.
         members: what the parameters hold for its channels.
         n: number of units.
@@ -83,7 +99,7 @@ def unit_scores(
 
     Raises:
         UnknownName: There is no importance of that name.
-        PruningError: "bn-scale" for channels without a scale.
+        PruningError: "bn-scale" for channels without a scale, "taylor" without gradients.
     """
     if importance not in IMPORTANCES:
         raise UnknownName("importance", importance, IMPORTANCES)
@@ -91,6 +107,12 @@ def unit_scores(
         raise PruningError(
             f"group {group!r} has no normalisation with a learnable scale, so importance "
             f"'bn-scale' says nothing about it; use 'l1' or pass scores of your own"
+        )
+    if importance == "taylor" and all(member.slopes is None for member in members):
+        raise PruningError(
+            f"importance 'taylor' needs gradients of a loss on some batches, and there are none "
+            f"for group {group!r}; make scores with taylor_scores(graph, model, batches), and pass "
+            f"them: graph.plan(choice, importance=scores)"
         )
     rng = np.random.default_rng([seed, zlib.crc32(group.encode())])
     return IMPORTANCES[importance](members, n, rng)

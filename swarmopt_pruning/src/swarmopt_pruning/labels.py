@@ -6,14 +6,34 @@ share one fate are united (disjoint sets: Tarjan, "Efficiency of a Good But Not 
 Algorithm", 1975). Label 0 marks what was made by no layer: inputs, padding, constants.
 """
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
 
+@dataclass(frozen=True, eq=False)
+class Balance:
+    """Blocks of channels that have to stay equally wide, whatever is cut in each of them.
+
+    Args:
+        blocks: (blocks, channels of each) labels.
+        reason: why channels stay that no equal cut can reach.
+    """
+
+    blocks: Tensor
+    reason: str
+
+
 class Labels:
-    """Disjoint sets of labels; a set may be frozen for a reason, and then none of it can be cut."""
+    """Disjoint sets of labels; a set may be frozen for a reason, and then none of it can be cut.
+
+    Attributes:
+        balances: blocks that have to stay equally wide.
+    """
 
     def __init__(self) -> None:
+        self.balances: list[Balance] = []
         self._parent = [0]
         self._reason: dict[int, str] = {}
 
@@ -62,6 +82,17 @@ class Labels:
         """Unite equally shaped label tensors element by element: equal positions share one fate."""
         for part in parts[1:]:
             self.unite(*shrink_both(parts[0], part), reason)
+
+    def balance(self, blocks: Tensor, reason: str) -> None:
+        """Note that blocks (blocks, channels of each) have to stay equally wide."""
+        self.balances.append(Balance(blocks, reason))
+
+    def roots(self, labels: Tensor) -> Tensor:
+        """Return the labels with the smallest label of its set in the place of each."""
+        few = shrink(labels)
+        known = {label: self.root(label) for label in set(few.flatten().tolist())}
+        found = torch.tensor([known[label] for label in few.flatten().tolist()], dtype=torch.long)
+        return found.view(few.shape).expand(labels.shape)
 
     def along(self, labels: Tensor, dim: int, reason: str) -> Tensor:
         """Return one label per index of `dim`: (size,); what differs at one index is united."""

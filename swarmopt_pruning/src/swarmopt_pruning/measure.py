@@ -1,8 +1,6 @@
 """What a network costs and is worth, measured: the two columns of the report."""
 
-import statistics
 import tempfile
-import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -11,12 +9,12 @@ from torch import Tensor, nn
 
 from swarmopt_pruning.cost import count_macs, count_params
 from swarmopt_pruning.data import Splits
+from swarmopt_pruning.latency import measure_latency
 from swarmopt_pruning.loading import save_pruned
 from swarmopt_pruning.original import ModelName
 from swarmopt_pruning.train import accuracy
 
 LATENCY_BATCH = 64
-WARM_UP, REPEATS = 5, 30
 
 
 @dataclass(frozen=True)
@@ -29,7 +27,11 @@ class Figures:
         macs: multiply-adds of one image.
         params: entries of all parameters.
         channels: of all groups of the channel graph together.
-        latency_ms: median milliseconds of a batch of `LATENCY_BATCH` images.
+        latency_ms: median milliseconds of a call, after a warm-up.
+        latency_low_ms: a tenth of the calls is faster.
+        latency_high_ms: a tenth of the calls is slower.
+        latency_batch: images of a call.
+        latency_threads: that torch used.
         bytes: size of the weights as safetensors.
     """
 
@@ -39,6 +41,10 @@ class Figures:
     params: int
     channels: int
     latency_ms: float
+    latency_low_ms: float
+    latency_high_ms: float
+    latency_batch: int
+    latency_threads: int
     bytes: int
 
     def document(self) -> dict[str, float | int]:
@@ -56,28 +62,21 @@ def figures(model: nn.Module, data: Splits, *, channels: int, original: ModelNam
         original: how the original is built; a part of the file.
     """
     example = data.held_out.x[:1]
+    images = data.held_out.x[torch.arange(LATENCY_BATCH) % len(data.held_out)]
+    latency = measure_latency(model, (images,), threads=torch.get_num_threads())
     return Figures(
         test_accuracy=accuracy(model, data.test),
         held_out_accuracy=accuracy(model, data.held_out),
         macs=count_macs(model, (example,)),
         params=count_params(model),
         channels=channels,
-        latency_ms=round(latency(model, data.held_out.x), 4),
+        latency_ms=round(latency.median_ms, 4),
+        latency_low_ms=round(latency.low_ms, 4),
+        latency_high_ms=round(latency.high_ms, 4),
+        latency_batch=latency.batch,
+        latency_threads=latency.threads,
         bytes=n_bytes(model, original),
     )
-
-
-def latency(model: nn.Module, x: Tensor) -> float:
-    """Return the median milliseconds of a batch of `LATENCY_BATCH` images, after a warm-up."""
-    model.eval()
-    batch = x[torch.arange(LATENCY_BATCH) % len(x)]
-    taken = []
-    with torch.no_grad():
-        for _ in range(WARM_UP + REPEATS):
-            began = time.perf_counter()
-            model(batch)
-            taken.append(time.perf_counter() - began)
-    return 1e3 * statistics.median(taken[WARM_UP:])
 
 
 def largest_difference(one: nn.Module, other: nn.Module, x: Tensor) -> float:

@@ -7,8 +7,6 @@ of its tensors; weights and their type may change.
 
 import contextlib
 import copy
-import hashlib
-import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -21,8 +19,9 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from swarmopt_pruning.errors import PlanMismatch
-from swarmopt_pruning.resize import attributes_after
-from swarmopt_pruning.trace import first_names
+from swarmopt_pruning.fingerprint import differences, fingerprint, shapes_of
+from swarmopt_pruning.resize import attributes_after, selected, zeroed
+from swarmopt_pruning.trace import computed_copies, first_names
 
 
 @dataclass(frozen=True)
@@ -35,6 +34,8 @@ class Cut:
         size: its size before.
         kept: kept indices, ascending.
         masked: whether the masked twin has zeros at the other indices.
+        blocks: blocks of dimension 0 that keep indices of their own; `kept` then counts through
+            all of them, as many in each, 0..blocks * size - 1.
     """
 
     tensor: str
@@ -42,6 +43,7 @@ class Cut:
     size: int
     kept: tuple[int, ...]
     masked: bool
+    blocks: int = 1
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class PruningPlan:
         model: class of the model that was traced.
         torch_version: version of torch that traced it.
         shapes: shape of every parameter and buffer of the model.
+        widths: channels of each group before.
         kept: channels of each group that stay, ascending.
         cuts: the tensors that become smaller.
     """
@@ -59,6 +62,7 @@ class PruningPlan:
     model: str
     torch_version: str
     shapes: Mapping[str, tuple[int, ...]]
+    widths: Mapping[str, int]
     kept: Mapping[str, tuple[int, ...]]
     cuts: tuple[Cut, ...]
 
@@ -99,12 +103,20 @@ class PruningPlan:
         """
         self._check(model)
         tensors, _ = first_names(model)
+        return _copy_with(model, tensors, self.masked(tensors))
+
+    def masked(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the tensors of the masked twin that differ from the original's.
+
+        Args:
+            tensors: parameters and buffers by name, such as `model.state_dict()`.
+        """
         masked: dict[str, Tensor] = {}
         for cut, (_, gone) in zip(self.cuts, self._indices, strict=True):
             if cut.masked:
                 tensor = masked.get(cut.tensor, tensors[cut.tensor].detach())
-                masked[cut.tensor] = tensor.index_fill(cut.dim, gone.to(tensor.device), 0)
-        return _copy_with(model, tensors, masked)
+                masked[cut.tensor] = zeroed(tensor, cut.dim, gone.to(tensor.device), cut.blocks)
+        return masked
 
     def slice(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return the tensors that become smaller, sliced, without copying anything else.
@@ -131,7 +143,7 @@ class PruningPlan:
                     f"the plan cuts {cut.tensor} along dimension {cut.dim} of size {cut.size}, but "
                     f"{'there is no such tensor' if tensor is None else tuple(tensor.shape)}"
                 )
-            smaller[cut.tensor] = tensor.index_select(cut.dim, stay.to(tensor.device))
+            smaller[cut.tensor] = selected(tensor, cut.dim, stay.to(tensor.device), cut.blocks)
         return smaller
 
     def call(self, model: nn.Module, images: Tensor) -> Any:
@@ -153,6 +165,19 @@ class PruningPlan:
         tensors, _ = first_names(model)
         with self.resized(model):
             return functional_call(model, self.slice(tensors), (images,))
+
+    def then(self, other: "PruningPlan") -> "PruningPlan":
+        """Return one plan for this model that does what this plan does, and then another one.
+
+        Args:
+            other: made for the network that this plan makes.
+
+        Raises:
+            PlanMismatch: It was made for another one.
+        """
+        from swarmopt_pruning.compose import composed
+
+        return composed(self, other)
 
     @contextlib.contextmanager
     def resized(self, model: nn.Module) -> Iterator[None]:
@@ -204,19 +229,26 @@ class PruningPlan:
         """Kept and gone indices of every cut, made once for each set of indices."""
         made: dict[tuple[int, tuple[int, ...]], tuple[Tensor, Tensor]] = {}
         for cut in self.cuts:
-            if (cut.size, cut.kept) not in made:
+            key = cut.size * cut.blocks, cut.kept
+            if key not in made:
                 stay = torch.tensor(cut.kept, dtype=torch.long)
-                gone = torch.ones(cut.size, dtype=torch.bool)
+                gone = torch.ones(key[0], dtype=torch.bool)
                 gone[stay] = False
-                made[cut.size, cut.kept] = stay, gone.nonzero().flatten()
-        return tuple(made[cut.size, cut.kept] for cut in self.cuts)
+                made[key] = stay, gone.nonzero().flatten()
+        return tuple(made[cut.size * cut.blocks, cut.kept] for cut in self.cuts)
+
+    @cached_property
+    def shapes_after(self) -> dict[str, tuple[int, ...]]:
+        """Shape of every parameter and buffer of the network that the plan makes."""
+        return {**self.shapes, **self._new_shapes}
 
     @cached_property
     def _new_shapes(self) -> dict[str, tuple[int, ...]]:
         """Shapes of the tensors that become smaller."""
         shapes: dict[str, list[int]] = {}
         for cut in self.cuts:
-            shapes.setdefault(cut.tensor, list(self.shapes[cut.tensor]))[cut.dim] = len(cut.kept)
+            shape = shapes.setdefault(cut.tensor, list(self.shapes[cut.tensor]))
+            shape[cut.dim] = len(cut.kept) // cut.blocks
         return {name: tuple(shape) for name, shape in shapes.items()}
 
     def _attributes(self, model: nn.Module) -> list[tuple[nn.Module, dict[str, Any]]]:
@@ -231,45 +263,20 @@ class PruningPlan:
         return found
 
     def _check(self, model: nn.Module) -> None:
-        found = shapes_of(model)
-        if found == self.shapes:
-            return
-        missing = [name for name in self.shapes if name not in found]
-        extra = [name for name in found if name not in self.shapes]
-        other = [n for n, s in found.items() if n in self.shapes and s != self.shapes[n]]
-        says = [f"it has no {missing[0]} ({len(missing)} missing)"] if missing else []
-        says += [f"it has {extra[0]} besides ({len(extra)} more)"] if extra else []
-        says += [
-            f"{name} is {found[name]} instead of {self.shapes[name]} ({len(other)} differ)"
-            for name in other[:1]
-        ]
-        raise PlanMismatch(
-            f"this plan was made for another model ({self.model}) than this "
-            f"{type(model).__name__}: {'; '.join(says)}. A plan fits the architecture that was "
-            f"traced, before it is pruned."
-        )
-
-
-def fingerprint(shapes: Mapping[str, tuple[int, ...]]) -> str:
-    """Return a hash of the names and shapes of a model's tensors.
-
-    Types are left out on purpose: a plan fits the same model in half precision.
-    """
-    text = json.dumps(sorted((name, list(shape)) for name, shape in shapes.items()))
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-
-
-def shapes_of(model: nn.Module) -> dict[str, tuple[int, ...]]:
-    """Return the shape of every parameter and buffer of a model, shared ones once."""
-    tensors, _ = first_names(model)
-    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+        why = differences(self.shapes, shapes_of(model))
+        if why:
+            raise PlanMismatch(
+                f"this plan was made for another model ({self.model}) than this "
+                f"{type(model).__name__}: {why}. A plan fits the architecture that was traced, "
+                f"before it is pruned."
+            )
 
 
 def _copy_with(
     model: nn.Module, tensors: Mapping[str, Tensor], replaced: Mapping[str, Tensor]
 ) -> nn.Module:
     """Return a deep copy of a model in which some tensors are replaced, by name."""
-    memo: dict[int, Tensor] = {}
+    memo: dict[int, Any] = computed_copies(model)
     for name, tensor in tensors.items():
         new = replaced[name].detach() if name in replaced else tensor.detach().clone()
         if isinstance(tensor, nn.Parameter):

@@ -4,6 +4,7 @@ Schema 1::
 
     {"schema": 1, "model": "ResNet", "torch": "2.6.0", "fingerprint": "...",
      "shapes": {"stem.weight": [16, 3, 3, 3], ...},
+     "widths": {"stem": 16, ...},
      "indices": [[0, 2, 5], ...],
      "kept": {"stem": 0, ...},
      "cuts": [{"tensor": "stem.weight", "dim": 0, "indices": 0, "masked": true}, ...]}
@@ -11,6 +12,7 @@ Schema 1::
 
 import itertools
 import json
+from collections import Counter
 from typing import Any
 
 from swarmopt_pruning.errors import PlanCorrupted
@@ -24,6 +26,7 @@ _FIELDS = {
     "torch": str,
     "fingerprint": str,
     "shapes": dict,
+    "widths": dict,
     "indices": list,
     "kept": dict,
     "cuts": list,
@@ -40,6 +43,7 @@ def encode(plan: PruningPlan) -> str:
     kept = {name: number(indices) for name, indices in plan.kept.items()}
     cuts = [
         {"tensor": c.tensor, "dim": c.dim, "indices": number(c.kept), "masked": c.masked}
+        | ({"blocks": c.blocks} if c.blocks > 1 else {})
         for c in plan.cuts
     ]
     content = {
@@ -48,6 +52,7 @@ def encode(plan: PruningPlan) -> str:
         "torch": plan.torch_version,
         "fingerprint": plan.fingerprint,
         "shapes": plan.shapes,
+        "widths": plan.widths,
         "indices": list(table),
         "kept": kept,
         "cuts": cuts,
@@ -66,8 +71,10 @@ def decode(text: bytes, source: str) -> PruningPlan:
         PlanCorrupted: The text is not JSON, of an unknown schema, incomplete or inconsistent.
     """
     try:
-        content = json.loads(text)
-    except ValueError as error:
+        content = json.loads(text, object_pairs_hook=_once)
+    except PlanCorrupted as error:
+        raise PlanCorrupted(f"{source}: {error}") from error
+    except (ValueError, RecursionError) as error:
         raise PlanCorrupted(f"{source} is not JSON ({error}); was it cut short?") from error
     if not isinstance(content, dict) or "schema" not in content:
         raise PlanCorrupted(f"{source} is JSON, but not a pruning plan: it names no schema")
@@ -91,13 +98,33 @@ def decode(text: bytes, source: str) -> PruningPlan:
 def _plan(content: dict[str, Any]) -> PruningPlan:
     table = [_ascending(indices) for indices in content["indices"]]
     shapes = {str(name): _whole(shape) for name, shape in content["shapes"].items()}
+    names = list(content["widths"])
+    widths = dict(zip(names, _whole(list(content["widths"].values())), strict=True))
+    cuts = tuple(_cut(table, shapes, entry) for entry in content["cuts"])
+    for (tensor, dim), times in Counter((cut.tensor, cut.dim) for cut in cuts).items():
+        if times > 1:
+            raise ValueError(f"dimension {dim} of {tensor!r} is cut {times} times")
     return PruningPlan(
         model=content["model"],
         torch_version=content["torch"],
         shapes=shapes,
-        kept={str(name): _entry(table, number) for name, number in content["kept"].items()},
-        cuts=tuple(_cut(table, shapes, entry) for entry in content["cuts"]),
+        widths=widths,
+        kept=_kept(table, widths, content["kept"]),
+        cuts=cuts,
     )
+
+
+def _kept(
+    table: list[tuple[int, ...]], widths: dict[str, int], numbers: dict[str, Any]
+) -> dict[str, tuple[int, ...]]:
+    if set(numbers) != set(widths):
+        (name, *_) = sorted(set(numbers) ^ set(widths))
+        raise ValueError(f"group {name!r} is only one of 'kept' and 'widths'")
+    kept = {name: _entry(table, number) for name, number in numbers.items()}
+    for name, indices in kept.items():
+        if indices[-1] >= widths[name]:
+            raise ValueError(f"group {name!r} has {widths[name]} channels, none {indices[-1]}")
+    return kept
 
 
 def _cut(
@@ -108,11 +135,18 @@ def _cut(
     if tensor not in shapes or not 0 <= dim < len(shapes[tensor]):
         raise ValueError(f"{tensor!r} has no dimension {dim}")
     kept, size = _entry(table, entry["indices"]), shapes[tensor][dim]
-    if kept[-1] >= size:
+    (blocks,) = _whole([entry.get("blocks", 1)])
+    counts = Counter(index // size for index in kept)
+    divides = dim > 0 and shapes[tensor][0] % max(1, blocks) == 0
+    if blocks != 1 and not (divides and set(counts) == set(range(blocks))):
+        raise ValueError(f"{tensor!r} has no {blocks} blocks along dimension {dim}")
+    if blocks != 1 and len(set(counts.values())) > 1:
+        raise ValueError(f"the blocks of {tensor!r} do not keep equally many")
+    if kept[-1] >= size * blocks:
         raise ValueError(f"index {kept[-1]} of {tensor!r} lies beyond its size {size}")
     if not isinstance(masked, bool):
         raise TypeError(f"'masked' of {tensor!r} is {masked!r}")
-    return Cut(tensor, dim, size, kept, masked)
+    return Cut(tensor, dim, size, kept, masked, blocks)
 
 
 def _entry(table: list[tuple[int, ...]], number: object) -> tuple[int, ...]:
@@ -124,6 +158,16 @@ def _ascending(indices: object) -> tuple[int, ...]:
     found = _whole(indices)
     if not found or any(a >= b for a, b in itertools.pairwise(found)):
         raise ValueError("a list of kept indices is empty or not ascending")
+    return found
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object as a dict; refuse one that says something twice."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise PlanCorrupted(f"{twice!r:.60} is there twice")
     return found
 
 

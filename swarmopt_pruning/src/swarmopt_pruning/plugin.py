@@ -13,3 +13,15 @@ def swarmopt_register_problems() -> list[Registration]:
             "How many channels each layer of a CNN keeps; writes the smaller network.",
         )
     ]
+
+
+@hookimpl
+def swarmopt_register_commands() -> list[Registration]:
+    """Return the command that looks at a network."""
+    return [
+        Registration(
+            "prune-inspect",
+            "swarmopt_pruning.command:inspect",
+            "Tell which channels of a network can be pruned, which are tied or frozen, and why.",
+        )
+    ]

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from swarmopt import Evaluation, Problem, Result, Seeds
-from swarmopt_pruning.constraint import constrain
+from swarmopt_pruning.budget import Budget
+from swarmopt_pruning.codes import constrain
 from swarmopt_pruning.data import Images, load_data
 from swarmopt_pruning.errors import PruningError, UnknownName
 from swarmopt_pruning.graph import ChannelGraph
@@ -23,6 +24,8 @@ from swarmopt_pruning.measure import Figures, figures, largest_difference
 from swarmopt_pruning.original import load_weights, name_model, trained
 from swarmopt_pruning.report import draw_channels, table
 from swarmopt_pruning.score import Scorer
+from swarmopt_pruning.taylor import taylor_scores
+from swarmopt_pruning.terminal import printable
 from swarmopt_pruning.train import Recipe, accuracy, pinned, train
 
 log = logging.getLogger(__name__)
@@ -31,7 +34,8 @@ Matrix = NDArray[np.float64]
 CHANNELS = "channels.png"
 EXAMPLES = 2  # images that the network is traced with
 MOST_THREADS = 256
-CALIBRATION = 512  # training images that batch normalisation is measured on
+CALIBRATION = 512  # training images that batch normalisation is measured on, and gradients
+SLOPES = 64  # images of one gradient
 
 
 class ChannelPruning(Problem):
@@ -41,19 +45,24 @@ class ChannelPruning(Problem):
     on held-out images plus `penalty` times its share of the original's multiply-adds (MACs).
 
     Args:
-        model: a built-in model, or package.module:function that returns a trained torch.nn.Module.
+        model: a built-in model, `torchvision/NAME` or `timm/NAME` where these are installed, or
+            package.module:function that returns a trained torch.nn.Module.
         weights: a safetensors file for that model; a built-in model without it is trained once and
             cached.
         data: `digits`, or package.module:function that returns (x, y, test_x, test_y) or
             `swarmopt_pruning.Splits`.
         target_macs: never exceeded: a share of the original's MACs up to 1, or a number above 1.
+        target_params: the same for parameters; both hold together.
         penalty: cost of the original's MACs, in errors.
         step: distance of two allowed widths, as a share of the original width.
         minimum: least share of its width that a group keeps.
         alpha: largest share.
         multiple: widths are multiples of this where possible.
         exclude: patterns of groups that stay whole, such as layer1.*.
-        importance: l1, l2, bn-scale or random: which channels stay.
+        allowed: pattern of groups and the widths they may have, instead of steps.
+        codes: group, block or stage: what one number of the search decides about.
+        tie: patterns; the groups that match one of them share one number.
+        importance: l1, l2, bn-scale, taylor or random: which channels stay.
         epochs: of training a built-in original.
         finetune_epochs: of training the winner, with the original as its teacher.
         finetune_rate: peak learning rate of that.
@@ -73,12 +82,16 @@ class ChannelPruning(Problem):
         weights: str = "",
         data: str = "digits",
         target_macs: float = 0.5,
+        target_params: float = 1.0,
         penalty: float = 0.05,
         step: float = 0.1,
         minimum: float = 0.1,
         alpha: float = 1.0,
         multiple: int = 1,
         exclude: list[str] | None = None,
+        allowed: dict[str, list[int]] | None = None,
+        codes: str = "group",
+        tie: list[str | list[str]] | None = None,
         importance: str = "l1",
         epochs: int = 20,
         finetune_epochs: int = 20,
@@ -92,7 +105,6 @@ class ChannelPruning(Problem):
         _check(epochs >= 0, "epochs", "at least 0", epochs)
         _check(finetune_epochs >= 0, "finetune_epochs", "at least 0", finetune_epochs)
         _check(1 <= threads <= MOST_THREADS, "threads", f"1 to {MOST_THREADS}", threads)
-        _check(0 < target_macs < math.inf, "target_macs", "more than 0, and finite", target_macs)
         if importance not in IMPORTANCES:
             raise UnknownName("importance", importance, IMPORTANCES)
         self._data = load_data(data)
@@ -112,7 +124,6 @@ class ChannelPruning(Problem):
             self._model.eval()
             _check_output(self._model, self._data.train, self._data.n_classes)
             self.graph = ChannelGraph.trace(self._model, (self._data.train.x[:EXAMPLES],))
-        self.graph.scores(importance)  # an importance may say nothing about this network
         if not self.graph.groups:
             reasons = "; ".join(f"{f.name}: {f.reason}" for f in self.graph.frozen)
             raise PruningError(f"the model has no channels that can be pruned: {reasons}")
@@ -123,21 +134,16 @@ class ChannelPruning(Problem):
             alpha=alpha,
             multiple=multiple,
             exclude=exclude or (),
+            allowed=allowed,
+            codes=codes,
+            tie=tie or (),
         )
         self.space = self.constraints.space
-        self._full_macs = int(self.graph.macs(self.graph.widths[None])[0])
-        self.target_macs = _absolute(target_macs, self._full_macs)
-        self._check_reachable()
-
-    def _check_reachable(self) -> None:
-        least = self.constraints.counts(np.zeros((1, len(self.space))))
-        macs = int(self.graph.macs(least)[0])
-        if macs > self.target_macs:
-            raise PruningError(
-                f"target_macs: even the smallest candidate needs {macs:,} MACs "
-                f"({macs / self._full_macs:.3f} of the original), more than {self.target_macs:,}; "
-                f"raise target_macs, or lower minimum"
-            )
+        self.budget = Budget.of(self.graph, macs=target_macs, params=target_params)
+        self.budget.check_reachable(self.constraints.counts(np.zeros((1, len(self.space))))[0])
+        self._full_macs = self.budget.limits[0].whole
+        if importance != "taylor":
+            self.graph.scores(importance)  # it may say nothing about this network
 
     def prepare(self) -> None:
         """Train the original where that is needed, and score its channels."""
@@ -148,15 +154,15 @@ class ChannelPruning(Problem):
                 trained(self._model_name, self._model, self._data, self._recipe)
         self._check_original()
         log.info(
-            "%d groups, %.3g combinations of widths, %.3g allowed; budget %s of %s MACs",
+            "%d groups, %.3g combinations of widths, %.3g allowed; budget %s",
             len(self.graph.groups),
             self.constraints.n_before,
             self.constraints.n_after,
-            f"{self.target_macs:,}",
-            f"{self._full_macs:,}",
+            " and ".join(f"{x.most:,} of {x.whole:,} {x.unit}" for x in self.budget.limits),
         )
         for frozen in self.graph.frozen:
-            log.info("not pruned: %s (%d channels): %s", frozen.name, frozen.width, frozen.reason)
+            name, reason = printable(frozen.name), printable(frozen.reason)
+            log.info("not pruned: %s (%d channels): %s", name, frozen.width, reason)
         self._prepared = True
 
     def _check_original(self) -> None:
@@ -187,14 +193,22 @@ class ChannelPruning(Problem):
         return Scorer(
             graph=self.graph,
             model=self._model,
-            channel_scores=self.graph.scores(self._importance),
+            channel_scores=self._channel_scores(),
             calibration=Images(train_images.x[:CALIBRATION], train_images.y[:CALIBRATION]),
             held_out=self._data.held_out,
         )
 
+    def _channel_scores(self) -> Mapping[str, Matrix]:
+        if self._importance != "taylor":
+            return self.graph.scores(self._importance)
+        x, y = self._data.train.x[:CALIBRATION], self._data.train.y[:CALIBRATION]
+        batches = [(x[i : i + SLOPES], y[i : i + SLOPES]) for i in range(0, len(x), SLOPES)]
+        with pinned(self._threads):
+            return taylor_scores(self.graph, self._model, batches)
+
     def canonical(self, x: Matrix) -> Matrix:
-        """Return the points repaired down to `target_macs`."""
-        return self.constraints.repair(x, self.graph.macs, self.target_macs)
+        """Return the points repaired down to the budget."""
+        return self.constraints.repair(x, self.budget)
 
     def evaluate(self, x: Matrix, seeds: Seeds, bound: float) -> Evaluation:  # noqa: ARG002 - scoring draws nothing and is short
         """Return held-out error plus penalised MACs of candidates."""
@@ -229,7 +243,7 @@ class ChannelPruning(Problem):
             "after": after.document(),
             "model": self._model_name.name,
             "data": self._data_name,
-            "target_macs": self.target_macs,
+            **{limit.setting: limit.most for limit in self.budget.limits},
             "combinations": {
                 "before": self.constraints.n_before,
                 "after": self.constraints.n_after,
@@ -266,11 +280,6 @@ class ChannelPruning(Problem):
             + f"\nartefacts: {PLAN}, {WEIGHTS}, {CHANNELS}, convergence.png, result.json;"
             + "\nuse them with swarmopt_pruning.load(folder)"
         )
-
-
-def _absolute(target: float, whole: int) -> int:
-    """Return a target as a number: up to 1 it is a share."""
-    return int(target * whole) if target <= 1 else int(target)
 
 
 def _check(right: bool, name: str, expected: str, got: float) -> None:

@@ -36,10 +36,22 @@ def table(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
             text = "{:,.3f}" if isinstance(old, float) else "{:,}"
             removed = f"{100 * (1 - new / old):.1f} %" if old else "-"
             drawn.add_row(title, text.format(old), text.format(new), removed)
+            if key == "latency_ms":
+                drawn.add_row(f"  80 % of calls{_how(before)}", _spread(before), _spread(after), "")
     printed = io.StringIO()
     Console(file=printed, width=88, color_system=None).print(drawn)
     lines = printed.getvalue().splitlines()
     return "\n".join(line.rstrip() for line in lines if line.strip())
+
+
+def _how(figures: Mapping[str, Any]) -> str:
+    """Return how a latency was measured."""
+    threads = figures["latency_threads"]
+    return f" ({figures['latency_batch']} images, {threads} thread{'s' if threads > 1 else ''})"
+
+
+def _spread(figures: Mapping[str, Any]) -> str:
+    return f"{figures['latency_low_ms']:,.3f} to {figures['latency_high_ms']:,.3f}"
 
 
 def draw_channels(

@@ -13,8 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
+from swarmopt_pruning.balance import settle
 from swarmopt_pruning.trace import Role, Walk
+
+WHOLE = "it can only be cut as a whole"
+"""The reason where all channels hang together."""
 
 Ints = NDArray[np.int64]
 Key = tuple[str, int]
@@ -65,11 +70,13 @@ class Frozen:
         name: the layer whose output channels they are.
         width: number of these channels.
         reason: why they stay.
+        where: everything else that stays as wide with them.
     """
 
     name: str
     width: int
     reason: str
+    where: tuple[Place, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,8 +88,10 @@ class Structure:
         frozen: what cannot, with reasons.
         channel_units: for each group (width,) the unit of each of its channels, from 0.
         starts: (g + 1,) number of the first unit of each group over all groups, and their total.
-        units: for each tensor and dimension (size,) the number of the unit over all groups;
-            the total for an index that always stays.
+        units: for each tensor and dimension (blocks * size,) the number of the unit over all
+            groups; the total for an index that always stays.
+        blocks: the same keys with the number of blocks of dimension 0 that have channels of their
+            own along the dimension.
         places: the same keys with their role.
         roots: for each group the labels its units stand for.
     """
@@ -92,6 +101,7 @@ class Structure:
     channel_units: tuple[Ints, ...]
     starts: Ints
     units: Mapping[Key, Ints]
+    blocks: Mapping[Key, int]
     places: Mapping[Key, Place]
     roots: tuple[Sequence[int], ...]
 
@@ -107,15 +117,14 @@ class Structure:
         """
         per_unit = np.bincount(self.units[tensor, dim], minlength=int(self.starts[-1]) + 1)
         # Every unit of a group occurs equally often, so its first one speaks for all.
-        return np.concatenate([per_unit[-1:], per_unit[self.starts[:-1]]])
+        whole = np.concatenate([per_unit[-1:], per_unit[self.starts[:-1]]])
+        return whole // self.blocks[tensor, dim]  # balanced, so nothing remains
 
 
 def assemble(walk: Walk) -> Structure:
     """Form groups out of the labels of a walk."""
-    roots = {
-        key: [walk.labels.root(label) for label in binding.labels.tolist()]
-        for key, binding in walk.bindings.items()
-    }
+    settle(walk.labels, _occurrences(_roots(walk)))
+    roots = _roots(walk)
     places = {key: Place(*key, binding.role) for key, binding in walk.bindings.items()}
     names = _Names(places)
     groups: list[Group] = []
@@ -125,18 +134,19 @@ def assemble(walk: Walk) -> Structure:
     for signature, members in _by_signature(roots).items():
         maker = names.maker(signature)
         block = signature.count(maker)
+        where = tuple(places[key] for key in dict.fromkeys(signature))
         for reason, n_units in _reasons(walk, members).items():
-            frozen.append(Frozen(names.unique(maker), block * n_units, reason))
+            frozen.append(Frozen(names.unique(maker), block * n_units, reason, where))
         free = [root for root in members if walk.labels.reason(root) is None]
         if len(free) == 1:
-            frozen.append(Frozen(names.unique(maker), block, "it can only be cut as a whole"))
+            frozen.append(Frozen(names.unique(maker), block, WHOLE, where))
         elif free:
-            where = tuple(places[key] for key in dict.fromkeys(signature))
             groups.append(Group(names.unique(maker), block * len(free), block, where))
             unit_of = {root: unit for unit, root in enumerate(free)}
             units = [unit_of[root] for root in roots[maker] if root in unit_of]
             channel_units.append(np.array(units, dtype=np.int64))
             free_roots.append(free)
+    frozen += _unbound(walk, names)
     number = {root: n for n, root in enumerate(itertools.chain(*free_roots))}
     starts = np.cumsum([0, *(len(free) for free in free_roots)], dtype=np.int64)
     return Structure(
@@ -148,6 +158,7 @@ def assemble(walk: Walk) -> Structure:
             key: np.array([number.get(root, len(number)) for root in members], dtype=np.int64)
             for key, members in roots.items()
         },
+        blocks={key: binding.blocks for key, binding in walk.bindings.items()},
         places=places,
         roots=tuple(free_roots),
     )
@@ -159,13 +170,26 @@ def freeze_group(walk: Walk, structure: Structure, name: str, reason: str) -> No
     walk.labels.freeze(torch.tensor(structure.roots[names.index(name)]), reason)
 
 
-def _by_signature(roots: Mapping[Key, list[int]]) -> dict[tuple[Key, ...], list[int]]:
-    """Return the sets of labels by the places they occur in, as often as they occur there."""
+def _roots(walk: Walk) -> dict[Key, list[int]]:
+    """Return the root of every label of every binding."""
+    return {
+        key: walk.labels.roots(binding.labels).tolist() for key, binding in walk.bindings.items()
+    }
+
+
+def _occurrences(roots: Mapping[Key, list[int]]) -> dict[int, list[Key]]:
+    """Return the places that every set of labels occurs in, as often as it occurs there."""
     occurs: dict[int, list[Key]] = defaultdict(list)
     for key, members in roots.items():
         for root in members:
             if root:
                 occurs[root].append(key)
+    return occurs
+
+
+def _by_signature(roots: Mapping[Key, list[int]]) -> dict[tuple[Key, ...], list[int]]:
+    """Return the sets of labels by the places they occur in, as often as they occur there."""
+    occurs = _occurrences(roots)
     found: dict[tuple[Key, ...], list[int]] = defaultdict(list)
     for root in sorted(occurs):
         found[tuple(occurs[root])].append(root)
@@ -180,6 +204,17 @@ def _reasons(walk: Walk, members: Sequence[int]) -> dict[str, int]:
         if reason is not None:
             count[reason] = count.get(reason, 0) + 1
     return count
+
+
+def _unbound(walk: Walk, names: "_Names") -> list[Frozen]:
+    """Return the weights that no rule followed: read by another operator, or not at all."""
+    bound = {name for name, _ in walk.bindings}
+    unread = "the model does not use it on this example"
+    return [
+        Frozen(names.unique((name, 0)), tensor.shape[0], walk.rigid.get(name, unread))
+        for name, tensor in walk.tensors.items()
+        if isinstance(tensor, nn.Parameter) and tensor.dim() > 1 and name not in bound
+    ]
 
 
 class _Names:

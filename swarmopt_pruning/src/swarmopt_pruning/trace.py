@@ -3,25 +3,21 @@
 The walk knows the graph and the tensors; what each operator does to labels is in `rules`.
 """
 
-import contextlib
 import copy
-import io
-import logging
 import operator
-import traceback
-import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.fx import Node
+from torch.utils._pytree import tree_leaves
 
-from swarmopt_pruning.errors import NotExportable, PruningError
-from swarmopt_pruning.labels import Labels, constant
+from swarmopt_pruning.errors import PruningError
+from swarmopt_pruning.labels import Labels, constant, spread
+from swarmopt_pruning.static import first_line, static_graph
 
 Value = Tensor | list[Tensor] | None
 
@@ -48,7 +44,9 @@ class Binding:
     """One dimension of one tensor whose indices are channels."""
 
     role: Role
-    labels: Tensor  # (size of the dimension,)
+    labels: Tensor  # (blocks * size of the dimension,)
+    blocks: int = 1
+    """Every block of dimension 0 has channels of its own here, as in a grouped convolution."""
 
 
 @dataclass(frozen=True)
@@ -93,13 +91,44 @@ class Walk:
         """Return the name of the parameter or buffer that an argument is, None if it is none."""
         return self.names.get(argument.name) if isinstance(argument, Node) else None
 
-    def bind(self, argument: object, dim: int, labels: Tensor, role: Role) -> None:
-        """Note that the indices along `dim` of a parameter are the channels `labels`: (size,)."""
+    def bind(
+        self, argument: object, dim: int, labels: Tensor, role: Role, *, blocks: int = 1
+    ) -> None:
+        """Note that the indices along `dim` of a parameter are the channels `labels`.
+
+        Args:
+            argument: the parameter or buffer; anything else is passed by.
+            dim: the dimension.
+            labels: (blocks * size,).
+            role: what the parameter does with them.
+            blocks: number of blocks of dimension 0 with channels of their own along `dim`.
+        """
         name = self.tensor_name(argument)
         if name is None:
             return
-        known = self.bindings.setdefault((name, dim), Binding(role, labels))
+        known = self.bindings.setdefault((name, dim), Binding(role, labels, blocks))
+        if known.blocks != blocks:
+            self.rigid.setdefault(name, f"{name} is read in {known.blocks} blocks and in {blocks}")
+            self.labels.freeze(labels, self.rigid[name])
+            return
         self.labels.unite(known.labels, labels, f"shares {name} with channels that have to stay")
+
+    def lift(self, node: Node) -> None:
+        """Give a parameter or buffer with one long dimension labels of its own, like a layer.
+
+        So `scale.exp().view(1, -1, 1, 1)` is followed as an activation is.
+        """
+        name = self.tensor_name(node)
+        if name is None or self._values.get(node) is not None:
+            return
+        shape = self.tensors[name].shape
+        long = [dim for dim, size in enumerate(shape) if size > 1]
+        if len(long) == 1:
+            labels = self.labels.new(shape[long[0]])
+            self.bind(node, long[0], labels, Role.ELEMENTWISE)
+            self._values[node] = spread(labels, long[0], shape)
+        elif not long:
+            self._values[node] = constant(shape)
 
     def run(
         self, graph: torch.fx.Graph, rule: Callable[["Walk", Node, dict[str, Any]], Value]
@@ -118,7 +147,7 @@ class Walk:
                 self._values[node] = rule(self, node, arguments(node))
             elif node.op == "output":
                 for source in node.all_input_nodes:
-                    self._freeze(source, "reaches the output of the model")
+                    self.freeze(source, "reaches the output of the model")
         for (name, _), binding in self.bindings.items():
             if name in self.rigid:
                 self.labels.freeze(binding.labels, self.rigid[name])
@@ -126,9 +155,10 @@ class Walk:
     def freeze_inputs(self, node: Node, reason: str) -> None:
         """Freeze everything that goes into a node: channels and parameters."""
         for source in node.all_input_nodes:
-            self._freeze(source, reason)
+            self.freeze(source, reason)
 
-    def _freeze(self, node: Node, reason: str) -> None:
+    def freeze(self, node: Node, reason: str) -> None:
+        """Freeze what one node stands for: channels, or a parameter."""
         value = self._values.get(node)
         name = self.tensor_name(node)
         if name is not None:
@@ -165,8 +195,33 @@ def first_names(model: nn.Module) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def evaluation_copy(model: nn.Module) -> nn.Module:
-    """Return a deep copy of a model in evaluation mode, whatever mode the original is in."""
-    return copy.deepcopy(model).eval()
+    """Return a deep copy of a model in evaluation mode, whatever mode the original is in.
+
+    Raises:
+        PruningError: The model holds something that `copy.deepcopy` refuses.
+    """
+    try:
+        return copy.deepcopy(model, computed_copies(model)).eval()
+    except (TypeError, RuntimeError, NotImplementedError, AttributeError) as error:
+        raise PruningError(
+            f"{type(model).__name__} cannot be copied ({first_line(error)}), and a pruned network "
+            f"is a copy: make copy.deepcopy(model) work, for example by keeping open files, locks "
+            f"and functions of other libraries out of the modules"
+        ) from error
+
+
+def computed_copies(model: nn.Module) -> dict[int, Any]:
+    """Return copies of the tensors that a model's hooks computed, as a memo for `deepcopy`.
+
+    The old `torch.nn.utils.weight_norm` and its kin leave such tensors in their modules, and
+    `deepcopy` refuses what is no leaf of autograd's graph.
+    """
+    return {
+        id(value): value.detach().clone()
+        for module in model.modules()
+        for value in vars(module).values()
+        if isinstance(value, Tensor) and not value.is_leaf
+    }
 
 
 def walk_model(
@@ -177,10 +232,9 @@ def walk_model(
     """Export a model (already in evaluation mode) and walk its graph.
 
     Raises:
-        PruningError: The model does not run on the example.
         NotExportable: The model runs but cannot be exported.
     """
-    program = _export(model, example)
+    program = static_graph(model, example)
     tensors, aliases = first_names(model)
     signature = program.graph_signature
     inside = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
@@ -192,64 +246,7 @@ def walk_model(
 
 def batch_size(example: tuple[Any, ...]) -> int:
     """Return the length of the first tensor of the example along its first dimension."""
-    for item in example:
+    for item in tree_leaves(example):
         if isinstance(item, Tensor) and item.dim() > 0:
             return item.shape[0]
     raise PruningError("the example holds no tensor with a batch dimension; pass (images,)")
-
-
-def _export(model: nn.Module, example: tuple[Any, ...]) -> torch.export.ExportedProgram:
-    if not isinstance(example, tuple):
-        raise TypeError(
-            f"the example must be a tuple of the model's arguments, got "
-            f"{type(example).__name__}; for one batch of images pass (images,)"
-        )
-    try:
-        with warnings.catch_warnings(), _quiet():
-            # Recurrent layers cache views of their weights, which is nothing the user can change.
-            warnings.filterwarnings("ignore", message="The tensor attribute", category=UserWarning)
-            return torch.export.export(model, example, strict=False)
-    except Exception as error:
-        try:
-            with torch.no_grad():
-                model(*example)
-        except Exception as cause:
-            raise PruningError(
-                f"{type(model).__name__} does not run on the example: {_first_line(cause)}"
-            ) from cause
-        raise NotExportable(
-            f"{type(model).__name__} has no static graph: {_place(error, model)} stands in the "
-            f"way ({type(error).__name__}: {_first_line(error)}). Channels are traced through "
-            f"torch.export, which cannot follow Python decisions on the values of tensors; write "
-            f"that line with torch.where or torch.cond, or move it out of the part to prune."
-        ) from error
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep torch from printing the graph of a failure, which the error says better."""
-    before = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        with contextlib.redirect_stderr(io.StringIO()):
-            yield
-    finally:
-        logging.disable(before)
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
-
-
-def _place(error: Exception, model: nn.Module) -> str:
-    """Return the last line outside torch that the error passed through."""
-    elsewhere = (str(Path(torch.__file__).parent), str(Path(copy.__file__).parent), __file__, "<")
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith(elsewhere)
-    ]
-    if not frames:
-        return f"something in {type(model).__name__}.forward"
-    frame = frames[-1]
-    return f"`{frame.line}` (line {frame.lineno} of {Path(frame.filename).name}, in {frame.name})"

@@ -3,9 +3,12 @@
 from torch import Tensor
 from torch.fx import Node
 
-from swarmopt_pruning.labels import spread
+from swarmopt_pruning.labels import spread, varying
 from swarmopt_pruning.rules.table import Arguments, display, opaque, read_together, rule, shape_of
 from swarmopt_pruning.trace import Layer, Role, Value, Walk
+
+LOOKED_AT = 40
+"""Operators between a parameter and a weight computed from it that are looked through."""
 
 
 @rule("conv1d conv2d conv3d", parameters=True)
@@ -17,15 +20,9 @@ def convolution(walk: Walk, node: Node, arguments: Arguments) -> Value:
         return _computed_weight(walk, node)
     shape = shape_of(node)
     outputs = walk.labels.new(shape[1])
-    why = f"lines up in {display(node)} with channels that have to stay"
-    if groups == 1:
-        walk.bind(weight, 1, inputs, Role.READ)
-    elif groups == len(inputs):  # depthwise
-        walk.labels.unite(inputs.repeat_interleave(shape[1] // groups), outputs, why)
-    else:  # every block loses the same positions, so all blocks stay equally wide
-        walk.labels.unite_all(list(inputs.view(groups, -1)), why)
-        walk.labels.unite_all(list(outputs.view(groups, -1)), why)
-        walk.bind(weight, 1, inputs[: len(inputs) // groups], Role.READ)
+    blocks = _grouped(walk, node, groups, inputs, outputs)
+    if blocks is not None:  # otherwise every filter goes on reading the whole of its group
+        walk.bind(weight, 1, inputs, Role.READ, blocks=blocks)
     walk.bind(weight, 0, outputs, Role.FILTER)
     walk.bind(bias, 0, outputs, Role.BIAS)
     _count(walk, weight, positions=shape.numel() // shape[1])
@@ -34,22 +31,34 @@ def convolution(walk: Walk, node: Node, arguments: Arguments) -> Value:
 
 @rule("conv_transpose1d conv_transpose2d conv_transpose3d", parameters=True)
 def transposed_convolution(walk: Walk, node: Node, arguments: Arguments) -> Value:
-    """Like a convolution, but the weight is (in, out, ...); grouped ones are frozen."""
-    weight, bias = arguments["weight"], arguments["bias"]
-    if arguments["groups"] != 1:
-        walk.fixed_operators[display(node)] = None
-        return opaque(walk, node, f"goes through a grouped {display(node)}, which has no rule")
+    """Like a convolution, but the weight is (in, out of each group, ...)."""
+    weight, bias, groups = arguments["weight"], arguments["bias"], arguments["groups"]
     inputs = _layer_input(walk, node, arguments["input"], weight, dim=1)
     if inputs is None:
         return _computed_weight(walk, node)
     shape = shape_of(node)
     outputs = walk.labels.new(shape[1])
-    walk.bind(weight, 0, inputs, Role.READ)
-    walk.bind(weight, 1, outputs, Role.FILTER)
+    blocks = _grouped(walk, node, groups, inputs, outputs)
+    if blocks is not None:
+        walk.bind(weight, 0, inputs, Role.READ)
+        walk.bind(weight, 1, outputs, Role.FILTER, blocks=blocks)
+    else:
+        walk.bind(weight, 0, inputs, Role.FILTER)
     walk.bind(bias, 0, outputs, Role.BIAS)
     source = _labels(walk, arguments["input"]).shape
     _count(walk, weight, positions=source.numel() // source[1])
     return spread(outputs, 1, shape)
+
+
+@rule("embedding", parameters=True)
+def embedding(walk: Walk, node: Node, arguments: Arguments) -> Value:
+    """Make one feature for each column of the table."""
+    shape = shape_of(node)
+    if walk.tensor_name(arguments["weight"]) is None:
+        return opaque(walk, node)
+    outputs = walk.labels.new(shape[-1])
+    walk.bind(arguments["weight"], 1, outputs, Role.FILTER)
+    return spread(outputs, len(shape) - 1, shape)
 
 
 @rule("linear", parameters=True)
@@ -82,9 +91,29 @@ def channelwise_norm(walk: Walk, node: Node, arguments: Arguments) -> Value:
     return labels
 
 
-@rule("group_norm layer_norm rms_norm local_response_norm", parameters=True)
-def mixing_norm(walk: Walk, node: Node, _: Arguments) -> Value:
-    """Freeze: fewer channels change the statistics that the remaining ones are divided by."""
+@rule("group_norm", parameters=True)
+def group_norm(walk: Walk, node: Node, arguments: Arguments) -> Value:
+    """Tie the channels of each group: whole groups go, so that no statistic changes."""
+    labels, groups = walk.value(arguments["input"]), arguments["num_groups"]
+    mixes = f"{display(node)} takes its statistics over several channels"
+    if not isinstance(labels, Tensor) or groups == 1:
+        return opaque(walk, node, mixes)
+    if walk.tensor_name(arguments["weight"]) is None:
+        return opaque(walk, node, f"{mixes}, and no weight tells the module how many are left")
+    channels = walk.labels.along(labels, 1, read_together(node))
+    walk.labels.unite_all(list(channels.view(groups, -1).unbind(1)), mixes)
+    walk.bind(arguments["weight"], 0, channels, Role.SCALE)
+    walk.bind(arguments["bias"], 0, channels, Role.BIAS)
+    return labels
+
+
+@rule("layer_norm rms_norm", parameters=True)
+def layer_norm(walk: Walk, node: Node, arguments: Arguments) -> Value:
+    """Freeze: fewer channels change the statistics; pass by what is normalised beside them."""
+    labels = walk.value(arguments["input"])
+    over = len(arguments["normalized_shape"])
+    if isinstance(labels, Tensor) and all(d < labels.dim() - over for d in varying(labels)):
+        return labels
     return opaque(walk, node, f"{display(node)} takes its statistics over several channels")
 
 
@@ -110,10 +139,62 @@ def _layer_input(walk: Walk, node: Node, source: Node, weight: object, dim: int)
     return walk.labels.along(labels, dim, read_together(node))
 
 
+def _grouped(walk: Walk, node: Node, groups: int, inputs: Tensor, outputs: Tensor) -> int | None:
+    """Tie the blocks of a grouped convolution.
+
+    Returns:
+        number of blocks that read different channels; None where whole groups are cut, since a
+        group has a single input or output (depthwise).
+    """
+    if groups == 1:
+        return 1
+    why = f"{display(node)} needs {groups} blocks of equal width"
+    blocks = inputs.view(groups, -1), outputs.view(groups, -1)
+    if 1 not in (blocks[0].shape[1], blocks[1].shape[1]):
+        for block in blocks:
+            walk.labels.balance(block, why)
+        return groups
+    why = f"lines up in {display(node)} with channels that have to stay"
+    for block in blocks:
+        walk.labels.unite(blocks[0][:, :1].expand_as(block), block, why)
+    return None
+
+
 def _computed_weight(walk: Walk, node: Node) -> Value:
     walk.fixed_operators[display(node)] = None
     why = f"{display(node)} has a computed weight or an input without a batch dimension"
+    for name in _sources(walk, node):
+        cure = _cure(walk, name)
+        if cure is not None:
+            why = f"{display(node)} has a weight that is computed from {name}; {cure} first"
+            walk.rigid[name] = why
     return opaque(walk, node, why)
+
+
+def _sources(walk: Walk, node: Node) -> list[str]:
+    """Return the parameters and buffers that a layer's weight is computed from."""
+    waiting, seen = list(node.all_input_nodes[1:]), dict.fromkeys(node.all_input_nodes)
+    while waiting and len(seen) < LOOKED_AT:
+        new = [each for each in waiting.pop().all_input_nodes if each not in seen]
+        waiting += new
+        seen.update(dict.fromkeys(new))
+    return [name for name in map(walk.tensor_name, seen) if name is not None]
+
+
+def _cure(walk: Walk, name: str) -> str | None:
+    """Return how to merge a parametrisation of torch's own into the weight, None if it is none."""
+    module, _, leaf = name.partition(".parametrizations.")
+    if leaf:
+        tensor = leaf.partition(".")[0]
+        return f"call torch.nn.utils.parametrize.remove_parametrizations({module}, {tensor!r})"
+    module, _, leaf = name.rpartition(".")
+    if leaf == "weight_orig" and f"{module}.weight_mask" in walk.tensors:
+        return f"call torch.nn.utils.prune.remove({module}, 'weight')"
+    if leaf == "weight_orig":
+        return f"call torch.nn.utils.remove_spectral_norm({module})"
+    if leaf in {"weight_g", "weight_v"} and f"{module}.weight_g" in walk.tensors:
+        return f"call torch.nn.utils.remove_weight_norm({module})"
+    return None
 
 
 def _count(walk: Walk, weight: object, positions: int) -> None:

@@ -48,16 +48,26 @@ def rule(names: str, *, parameters: bool = False) -> Callable[[Rule], Rule]:
 def labels_after(walk: Walk, node: Node, arguments: Arguments) -> Value:
     """Return the labels of an operator's result, by its rule or by freezing what it reads."""
     name = base_name(node)
-    touches = any(walk.tensor_name(source) for source in node.all_input_nodes)
-    if name not in RULES or (touches and name not in TAKES_PARAMETERS):
+    if name not in RULES:
         return opaque(walk, node)
-    return RULES[name](walk, node, arguments)
+    if name not in TAKES_PARAMETERS:
+        for source in node.all_input_nodes:
+            walk.lift(source)
+        if any(walk.value(source) is None for source in node.all_input_nodes):
+            return opaque(walk, node)
+    try:
+        return RULES[name](walk, node, arguments)
+    except (IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        return opaque(walk, node, f"{display(node)} is called in a way without a rule ({error})")
 
 
 def base_name(node: Node) -> str:
     """Return the name of one of torch's own operators without overload and in-place underscore."""
     name = display(node)
-    return name.split(".")[1].rstrip("_") if name.startswith("aten.") else name
+    if not name.startswith("aten."):
+        return name
+    name = name.split(".")[1]
+    return name if name.startswith("__") else name.rstrip("_")
 
 
 def display(node: Node) -> str:

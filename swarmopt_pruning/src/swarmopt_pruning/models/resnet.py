@@ -1,18 +1,16 @@
-"""Small networks to try pruning on, by name.
+"""Residual networks for small images.
 
-ResNet-20 is that of He et al., "Deep Residual Learning for Image Recognition", 2016, section 4.2,
-with the zero-padded shortcut A or the projection B where a stage begins.
+He et al., "Deep Residual Learning for Image Recognition", 2016, section 4.2, with the zero-padded
+shortcut A or the projection B where a stage begins.
 """
 
-import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from swarmopt_pruning.errors import PruningError, UnknownName
+from swarmopt_pruning.errors import PruningError
 
 
 class BasicBlock(nn.Module):
@@ -124,38 +122,6 @@ class ResNet(nn.Module):
         return logits
 
 
-class PlainCNN(nn.Module):
-    """Three convolutions in a row, pooling, one linear layer.
-
-    Args:
-        in_channels: channels of the images.
-        n_classes: length of the output.
-        widths: channels of the three convolutions.
-    """
-
-    def __init__(self, *, in_channels: int, n_classes: int, widths: Sequence[int]) -> None:
-        super().__init__()
-        if len(widths) != 3:
-            raise PruningError(f"widths must be three numbers, one a layer, got {widths!r}")
-        first, second, third = widths
-        self.conv1 = nn.Conv2d(in_channels, first, 3, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(first)
-        self.conv2 = nn.Conv2d(first, second, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(second)
-        self.conv3 = nn.Conv2d(second, third, 3, padding=1, bias=False)
-        self.bn3 = nn.BatchNorm2d(third)
-        self.fc = nn.Linear(third, n_classes)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return (n, n_classes) logits of (n, in_channels, height, width) images."""
-        x = functional.relu(self.bn1(self.conv1(x)))
-        x = functional.relu(self.bn2(self.conv2(x)))
-        x = functional.max_pool2d(x, 2)
-        x = functional.relu(self.bn3(self.conv3(x)))
-        logits: Tensor = self.fc(torch.flatten(functional.adaptive_avg_pool2d(x, 1), 1))
-        return logits
-
-
 def digits_resnet(
     *,
     in_channels: int = 1,
@@ -171,13 +137,6 @@ def digits_resnet(
         n_blocks=n_blocks,
         shortcut="B",
     )
-
-
-def digits_cnn(
-    *, in_channels: int = 1, n_classes: int = 10, widths: Sequence[int] = (16, 32, 32)
-) -> nn.Module:
-    """Return a plain network for 8x8 images, 15 thousand parameters."""
-    return PlainCNN(in_channels=in_channels, n_classes=n_classes, widths=widths)
 
 
 def resnet20(
@@ -199,28 +158,39 @@ def resnet20(
     )
 
 
-MODELS: dict[str, Callable[..., nn.Module]] = {
-    "digits-resnet": digits_resnet,
-    "digits-cnn": digits_cnn,
-    "resnet20": resnet20,
-}
-"""Function that builds a model, by its name."""
+def resnet32(
+    *,
+    in_channels: int = 3,
+    n_classes: int = 10,
+    widths: Sequence[int] = (16, 32, 64),
+    shortcut: Literal["A", "B"] = "A",
+    stem_stride: int = 1,
+) -> nn.Module:
+    """Return ResNet-32 for 32x32 images, 0.46 million parameters."""
+    return ResNet(
+        in_channels=in_channels,
+        n_classes=n_classes,
+        widths=widths,
+        n_blocks=5,
+        shortcut=shortcut,
+        stem_stride=stem_stride,
+    )
 
 
-def build(name: str, **options: object) -> nn.Module:
-    """Build a model by name, with torch's default initialisation.
-
-    Args:
-        name: a key of `MODELS`.
-        options: arguments of its function, checked against its signature.
-
-    Raises:
-        UnknownName: There is no such model, or the model has no such option.
-    """
-    if name not in MODELS:
-        raise UnknownName("model", name, MODELS)
-    known = inspect.signature(MODELS[name]).parameters
-    for option in options:
-        if option not in known:
-            raise UnknownName(f"option of model {name!r}", option, known)
-    return MODELS[name](**options)
+def resnet56(
+    *,
+    in_channels: int = 3,
+    n_classes: int = 10,
+    widths: Sequence[int] = (16, 32, 64),
+    shortcut: Literal["A", "B"] = "A",
+    stem_stride: int = 1,
+) -> nn.Module:
+    """Return ResNet-56 for 32x32 images, 0.85 million parameters."""
+    return ResNet(
+        in_channels=in_channels,
+        n_classes=n_classes,
+        widths=widths,
+        n_blocks=9,
+        shortcut=shortcut,
+        stem_stride=stem_stride,
+    )

@@ -1,0 +1,80 @@
+"""A model as a static graph by torch.export, or an error that names the line in the way."""
+
+import contextlib
+import copy
+import io
+import logging
+import traceback
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from swarmopt_pruning.errors import NotExportable
+
+_ADVICE = (
+    "Channels are traced through torch.export, which follows neither Python decisions on the "
+    "values of tensors nor operators without a fake implementation (torch.library.register_fake); "
+    "write that line with torch.where, or move it out of the part to prune."
+)
+
+
+def static_graph(model: nn.Module, example: tuple[Any, ...]) -> torch.export.ExportedProgram:
+    """Return the graph of a model that runs on the example.
+
+    Raises:
+        NotExportable: Python code decides on values, or an operator has no fake implementation.
+    """
+    try:
+        with warnings.catch_warnings(), _quiet():
+            # Recurrent layers cache views of their weights, which is nothing the user can change.
+            warnings.filterwarnings("ignore", message="The tensor attribute", category=UserWarning)
+            program = torch.export.export(model, example, strict=False)
+    except Exception as error:
+        raise NotExportable(
+            f"{type(model).__name__} has no static graph: {_place(error, model)} stands in the "
+            f"way ({type(error).__name__}: {first_line(error)}). {_ADVICE}"
+        ) from error
+    for node in program.graph.nodes:
+        shown = node.meta.get("val")
+        if isinstance(shown, Tensor) and not all(type(size) is int for size in shown.shape):
+            *_, place, line = ["", *str(node.meta.get("stack_trace", node)).strip().splitlines()]
+            raise NotExportable(
+                f"{type(model).__name__} has no static graph: the shape of `{line.strip()}` "
+                f"({place.strip()}) depends on the values of tensors. {_ADVICE}"
+            )
+    return program
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep torch from printing the graph of a failure, which the error says better."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with contextlib.redirect_stderr(io.StringIO()):
+            yield
+    finally:
+        logging.disable(before)
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's message, its type where there is none."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+def _place(error: Exception, model: nn.Module) -> str:
+    """Return the last line outside torch that the error passed through."""
+    elsewhere = (str(Path(torch.__file__).parent), str(Path(copy.__file__).parent), __file__, "<")
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith(elsewhere)
+    ]
+    if not frames:
+        return f"something in {type(model).__name__}.forward"
+    frame = frames[-1]
+    return f"`{frame.line}` (line {frame.lineno} of {Path(frame.filename).name}, in {frame.name})"

@@ -1,0 +1,28 @@
+"""The examples of pruning in the README and the docs run as a reader would run them."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/pruning.md", "swarmopt_pruning/README.md"])
+def test_the_examples_of_a_page_run_in_an_empty_folder(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / page).read_text("utf-8")
+    examples = re.findall(r"```python pruning\n(.*?)```", text, flags=re.DOTALL)
+    assert examples
+    names: dict[str, object] = {"__name__": "page"}
+    for example in examples:
+        exec(compile(example, page, "exec"), names)  # noqa: S102 - our own pages
+    assert (tmp_path / "plan.json").is_file()
+
+
+def test_the_example_of_the_readme_has_ten_lines() -> None:
+    text = (ROOT / "README.md").read_text("utf-8")
+    (example,) = re.findall(r"```python pruning\n(.*?)```", text, flags=re.DOTALL)
+    assert len([line for line in example.splitlines() if line]) == 10
