@@ -35,19 +35,21 @@ def test_a_swarm_without_inertia_and_pull_stays_put() -> None:
 
 def test_a_swarm_without_pull_flies_straight_on() -> None:
     algorithm = PSO(inertia=1.0, cognitive=0.0, social=0.0)
-    state = replace(started(algorithm, REAL), velocity=np.full((14, 4), 1e-3))
-    state = replace(state, position=np.full((14, 4), 0.5))
+    state = replace(started(algorithm, REAL), velocity=np.full((10, 4), 1e-3))
+    state = replace(state, position=np.full((10, 4), 0.5))
     np.testing.assert_allclose(algorithm.ask(state, default_rng(9)).unit, 0.501)
 
 
-def test_one_generation_follows_the_equations_particle_by_particle() -> None:
-    algorithm = PSO(population=9)
+@pytest.mark.parametrize("leader", [0.0, 0.5, 1.0])
+def test_one_generation_follows_the_equations_particle_by_particle(leader: float) -> None:
+    algorithm = PSO(population=9, leader=leader)
     state = started(algorithm, REAL)
     moves = algorithm.ask(state, default_rng(5))
-    pull = default_rng(5).random((2, 9, 4))
+    rng = default_rng(5)
+    u, pull = rng.random(9), rng.random((2, 9, 4))
     for i in range(9):
-        ring = [(i - 1) % 9, i, (i + 1) % 9]
-        guide = state.memory[min(ring, key=lambda k: state.memory_key[k])]
+        seen = list(range(9)) if u[i] < leader else [(i - 1) % 9, i, (i + 1) % 9]
+        guide = state.memory[min(seen, key=lambda k: state.memory_key[k])]
         for j in range(4):
             x, v = state.position[i, j], state.velocity[i, j]
             v = 0.7298 * v + 1.49618 * pull[0, i, j] * (state.memory[i, j] - x)
@@ -102,7 +104,7 @@ def test_a_sliced_batch_moves_its_own_particles_only() -> None:
 
 def test_categories_come_from_the_particle_its_memory_or_its_neighbourhood() -> None:
     domain = Space([Categorical([str(i) for i in range(300)])] * 40).domain
-    algorithm = PSO(population=30)
+    algorithm = PSO(population=30, leader=0.0)
     state = started(algorithm, domain, batches=2)
     level = domain.level(algorithm.ask(state, default_rng(3)).unit)
     here, memory = domain.level(state.position), domain.level(state.memory)
@@ -130,7 +132,7 @@ def test_no_discrete_coordinate_freezes_when_the_swarm_has_collapsed() -> None:
     np.testing.assert_allclose(moved.mean(axis=0), 0.25, atol=0.1)  # 1 / (2 * 2)
 
 
-@pytest.mark.parametrize(("d", "n"), [(1, 12), (25, 20), (400, 40)])
+@pytest.mark.parametrize(("d", "n"), [(1, 10), (25, 11), (400, 26), (3_000, 40)])
 def test_the_automatic_population_grows_with_the_dimension(d: int, n: int) -> None:
     state = PSO().init(Space([Real(0, 1)] * d).domain, Horizon())
     assert len(state.position) == n
@@ -148,6 +150,7 @@ def test_the_population_is_never_below_the_batch() -> None:
         lambda: PSO(cognitive=float("nan")),
         lambda: PSO(social=float("inf")),
         lambda: PSO(max_velocity=0.0),
+        lambda: PSO(leader=1.5),
     ],
 )
 def test_settings_out_of_range_are_refused(make: type[PSO]) -> None:

@@ -29,8 +29,8 @@ from swarmopt.errors import SettingError
 from swarmopt.settings import check_fields
 from swarmopt.types import Matrix, Vector
 
-GENE_SHARE = 0.5  # of the genes of a pair that crosses over
-LONG_BUDGET = 2_000  # evaluations
+BLENDED = 0.5  # share of the genes of a pair that crosses over
+PER_CANDIDATE = 150  # evaluations of the budget for each candidate of a generation
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,8 +55,8 @@ class GA:
     """A real-coded genetic algorithm with native integers and categories.
 
     Attributes:
-        population: candidates per generation; None: a 25th of the budget (a 60th from 2,000
-            evaluations on), between 20 and 100. Never below the horizon's batch.
+        population: candidates per generation; None: a 150th of the budget, between 12 and 40.
+            Never below the horizon's batch.
         crossover: probability that a pair of parents crosses over.
         crossover_eta: distribution index of SBX; the higher, the nearer to the parents.
         mutation: probability that a gene mutates; None: 1/d.
@@ -65,7 +65,7 @@ class GA:
 
     population: int | None = None
     crossover: float = 0.9
-    crossover_eta: float = 10.0
+    crossover_eta: float = 2.0
     mutation: float | None = None
     mutation_eta: float = 20.0
 
@@ -123,16 +123,15 @@ class GA:
         # beta = (2u)^(1/(eta+1)) below one half, (1/(2(1-u)))^(1/(eta+1)) above, u uniform (Deb and
         # Agrawal 1995): so log(beta) is of Laplace's distribution, with the scale 1/(eta+1).
         widened = np.expm1(rng.laplace(0.0, 1.0 / (self.crossover_eta + 1.0), (m, d)))  # beta - 1
-        gene_share = GENE_SHARE * (rng.random((m, 1)) < self.crossover)
-        crosses = rng.random((m, d)) < gene_share
-        # c1 = ((1 + beta) a + (1 - beta) b) / 2, c2 = ((1 - beta) a + (1 + beta) b) / 2
-        shift = np.where(crosses, 0.5 * widened * (a - b), 0.0)
-        children = np.concatenate((a + shift, b - shift))
+        u = rng.random((m, d)) + (rng.random((m, 1)) >= self.crossover)
+        blends = u < BLENDED
         if domain.n_discrete and domain.nominal.any():
-            exchanged = rng.random((m, d)) < 0.5
-            category = np.concatenate((np.where(exchanged, b, a), np.where(exchanged, a, b)))
-            children = np.where(domain.nominal, category, children)
-        return children
+            blends &= ~domain.nominal
+        exchanged = np.abs(u - 0.5) < 0.25  # a half of those that blend, and of the others
+        first, second = np.where(exchanged, b, a), np.where(exchanged, a, b)
+        # c1 = ((1 + beta) a + (1 - beta) b) / 2, c2 = ((1 - beta) a + (1 + beta) b) / 2
+        shift = np.where(blends, 0.5 * widened * (first - second), 0.0)
+        return np.concatenate((first + shift, second - shift))
 
     def _mutated(self, state: GAState, unit: Matrix, rng: Generator) -> Matrix:
         """Return the children mutated, rounded and inside the cube; may write to `unit`."""
@@ -160,6 +159,4 @@ class GA:
 
 def _automatic(budget: int | None) -> int:
     """Return the population for a budget."""
-    if budget is None:
-        return 100
-    return int(np.clip(budget // (25 if budget < LONG_BUDGET else 60), 20, 100))
+    return 40 if budget is None else int(np.clip(budget // PER_CANDIDATE, 12, 40))

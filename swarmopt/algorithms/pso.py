@@ -1,8 +1,12 @@
-"""Particle swarm optimization on a ring, with constriction constants.
+"""Particle swarm optimization with constriction constants.
 
 Sources: Kennedy and Eberhart, "Particle swarm optimization", 1995; Clerc and Kennedy, "The particle
 swarm: explosion, stability, and convergence", 2002 (the constants); Kennedy and Mendes, "Population
 structure and particle swarm performance", 2002 (the ring).
+
+The default is a small swarm whose particles mostly look at the best of all, and now and then at
+their neighbours on a ring: on our tuning suites that is better from 100 to 1,000 evaluations per
+variable than a ring alone or a larger swarm.
 
 Integers keep their latent real position, which only decoding rounds. Discrete columns are kicked
 now and then, so that none freezes; categories are copied instead of moved.
@@ -24,7 +28,7 @@ from swarmopt.types import Integers, Matrix, Vector
 BOUNCE = -0.5  # of the velocity, at a wall
 KICK_LENGTH = 2.0  # levels, on average: geometric(0.5)
 COPY_SELF = 0.25  # a category stays; below COPY_MEMORY it is the particle's own best one,
-COPY_MEMORY = 0.55  # otherwise the neighbourhood's
+COPY_MEMORY = 0.55  # otherwise the guide's
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,12 +64,14 @@ class PSO:
     """Particle swarm optimization.
 
     Attributes:
-        population: number of particles; None: 10 + 2 sqrt(d), between 12 and 40. Never below the
+        population: number of particles; None: 6 + sqrt(d), between 10 and 40. Never below the
             horizon's batch.
         inertia: w, the share of the velocity that is kept.
         cognitive: c1, the pull of the particle's own best position.
         social: c2, the pull of the best position in its neighbourhood.
         max_velocity: limit of each component of the velocity, as a share of the box.
+        leader: chance that a particle is drawn to the best of all, not to the best of itself and
+            its two neighbours on a ring.
     """
 
     population: int | None = None
@@ -73,9 +79,10 @@ class PSO:
     cognitive: float = 1.49618
     social: float = 1.49618
     max_velocity: float = 0.5
+    leader: float = 0.7
 
     name: ClassVar[str] = "pso"
-    label: ClassVar[str] = "particle swarm (ring)"
+    label: ClassVar[str] = "particle swarm"
     anytime: ClassVar[bool] = True
     order_only: ClassVar[bool] = True
     unbiased: ClassVar[bool] = True
@@ -90,10 +97,12 @@ class PSO:
                 raise SettingError(f"pso: expected a finite {field} >= 0, got {value!r}")
         if not 0.0 < self.max_velocity <= 1.0:
             raise SettingError(f"pso: expected 0 < max_velocity <= 1, got {self.max_velocity!r}")
+        if not 0.0 <= self.leader <= 1.0:
+            raise SettingError(f"pso: expected 0 <= leader <= 1, got {self.leader!r}")
 
     def init(self, domain: Domain, horizon: Horizon) -> PSOState:
         """Return a swarm that was nowhere yet."""
-        n = self.population or int(np.clip(10.0 + 2.0 * np.sqrt(domain.d), 12, 40))
+        n = self.population or int(np.clip(6.0 + np.sqrt(domain.d), 10, 40))
         n = max(n, horizon.batch)
         middle = np.full((n, domain.d), 0.5)
         return PSOState(domain, False, middle, np.zeros_like(middle), middle, np.full(n, np.inf))
@@ -105,7 +114,9 @@ class PSO:
             unit = latin_hypercube(n, d, rng)
             return Moves(unit, 0.5 * (rng.random(shape) - unit))
         x, memory = state.position, state.memory
-        guide = memory.take(_best_neighbour(state.memory_key), axis=0)
+        key = state.memory_key
+        to_leader = rng.random(n) < self.leader
+        guide = memory.take(np.where(to_leader, key.argmin(), _best_neighbour(key)), axis=0)
         # v = w v + c1 r1 (p - x) + c2 r2 (l - x), x = x + v (Clerc and Kennedy 2002)
         pull = rng.random((2, n, d))
         velocity = self.inertia * state.velocity
@@ -147,7 +158,14 @@ def _best_neighbour(key: Vector) -> Integers:
 
 
 def _discrete(state: PSOState, unit: Matrix, guide: Matrix, rng: Generator) -> Matrix:
-    """Return (n, d) positions whose categories are copied and some discrete values kicked."""
+    """Return (n, d) positions whose categories are copied and some discrete values kicked.
+
+    Args:
+        state: of n particles.
+        unit: (n, d) where they go.
+        guide: (n, d) what each is drawn to.
+        rng: draws.
+    """
     domain = state.domain
     if domain.nominal.any():
         u = rng.random(unit.shape)

@@ -52,9 +52,9 @@ def x0_is_learnt_from(algorithm: AnyAlgorithm) -> None:
         return
     found = {}
     fun = bowl(REAL, np.full(5, 0.7))
-    horizon = Horizon(400, BATCH)
+    horizon = Horizon(200, BATCH)
     for x0 in (None, np.full((1, 5), 0.71)):
-        runs = [drive(algorithm, REAL, fun, 400, s, horizon=horizon, x0=x0) for s in SEEDS]
+        runs = [drive(algorithm, REAL, fun, 200, s, horizon=horizon, x0=x0) for s in SEEDS]
         best = [min(float(r.keys[0][1:].min(initial=1.0)), *map(_lowest, r.keys[1:])) for r in runs]
         found[x0 is not None] = float(np.median(best))
     expect(
