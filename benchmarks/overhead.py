@@ -1,7 +1,8 @@
 """What the optimizer itself costs: microseconds per candidate, without the objective.
 
-First table: ask and tell of ours alone, beside the floor: the bare random draws and array passes
-that a population method hardly does without (one uniform and one normal matrix, a clip and a sort).
+First table: ask and tell of ours alone in batches of n, beside the floor: the bare random draws and
+array passes that a population method hardly does without (one uniform and one normal matrix, a clip
+and a sort). Then `ssa` as it is by default, in batches as small as it likes.
 Second table: whole runs of other packages, less the time inside the objective, from the end of
 their first population on; those that are not installed are named and skipped. Third: all of
 `minimize` on a batch sphere, less the objective. Last: the peak memory of ours.
@@ -25,12 +26,14 @@ import numpy as np
 from benchmarks.overhead_peers import PEERS, Peer, Stopwatch
 from swarmopt import minimize, plugins
 from swarmopt.algorithm import AnyAlgorithm, Horizon, Streams
+from swarmopt.algorithms import SSA
 from swarmopt.domain import Domain
 from swarmopt.space import Space
 from swarmopt.types import Matrix, Vector
 from swarmopt.variables import Categorical, Integer, Ordinal, Real
 
 SIZES = ((20, 10), (50, 30), (100, 100), (1000, 100), (1000, 1000))
+DEFAULTS_AT = (5, 10, 20, 40)
 LONG = 20_000  # numbers in a population from which on there are fewer batches
 FEW = 4  # batches then
 LARGEST = SIZES[-1]
@@ -50,16 +53,21 @@ def main(*, repeats: int, batches: int, peers: bool) -> None:
             some = batches_of(n, d, batches)
             floor = middle(partial(floor_time, n, d, some), repeats)
             costs: list[float | None] = [
-                middle(partial(ask_tell_time, sized(make, n), space.domain, some), repeats)
+                middle(partial(ask_tell_time, sized(make, n), space.domain, n, n * some), repeats)
                 for make in kinds.values()
             ]
             row(n, d, space, floor, costs)
+    print("\nssa by default, the first 100 d candidates, microseconds per candidate\n")
+    print("| d | surrogate=True | surrogate=False |\n|---|---|---|", flush=True)
+    for d in DEFAULTS_AT:
+        pair = [middle(partial(default_time, on, d), repeats) for on in (True, False)]
+        print(f"| {d} | {pair[0]:.0f} | {pair[1]:.0f} |", flush=True)
     if peers:
         time_peers(repeats, batches)
     n, d = 50, 20
     print(f"\nminimize less the objective, batch sphere, n = {n}, d = {d}, microseconds\n")
     for name, make in kinds.items():
-        cost = middle(partial(loop_time, sized(make, n), d, n * batches), repeats)
+        cost = middle(partial(loop_time, sized(make, n), n, d, n * batches), repeats)
         print(f"{name:>14} {cost:>6.2f}", flush=True)
     n, d = LARGEST
     print(f"\npeak memory of ask and tell at n = {n}, d = {d}, in matrices of n x d float64\n")
@@ -151,13 +159,23 @@ def floor_time(n: int, d: int, batches: int, seed: int) -> float:
     return 1e6 * (perf_counter() - start) / (n * batches)
 
 
-def ask_tell_time(algorithm: AnyAlgorithm, domain: Domain, batches: int, seed: int) -> float:
-    """Return microseconds per candidate of ask and tell, the streams included."""
+def ask_tell_time(
+    algorithm: AnyAlgorithm, domain: Domain, batch: int, n_candidates: int, seed: int
+) -> float:
+    """Return microseconds per candidate of ask and tell, the streams included.
+
+    Args:
+        algorithm: to be timed.
+        domain: of d columns.
+        batch: candidates wanted at once, at least.
+        n_candidates: how many to ask for in all, at least.
+        seed: of the run.
+    """
     streams = Streams(seed)
     target = np.linspace(0.3, 0.7, domain.d)
-    state = algorithm.init(domain, Horizon(budget=10**5))
-    spent, n_told = 0.0, 0
-    for g in range(batches):
+    state = algorithm.init(domain, Horizon(budget=10**5, batch=batch))
+    spent, n_told, g = 0.0, 0, 0
+    while n_told < n_candidates:
         start = perf_counter()
         candidates = algorithm.ask(state, streams.at(g))
         spent += perf_counter() - start
@@ -166,7 +184,13 @@ def ask_tell_time(algorithm: AnyAlgorithm, domain: Domain, batches: int, seed: i
         state = algorithm.tell(state, candidates, key)
         spent += perf_counter() - start
         n_told += len(key)
+        g += 1
     return 1e6 * spent / n_told
+
+
+def default_time(surrogate: bool, d: int, seed: int) -> float:
+    """Return microseconds per candidate of ssa on d reals, in batches of its own size."""
+    return ask_tell_time(SSA(surrogate=surrogate), real(d).domain, 1, 100 * d, seed)
 
 
 def peer_time(peer: Peer, n: int, space: Space, batches: int, seed: int) -> float:
@@ -175,7 +199,7 @@ def peer_time(peer: Peer, n: int, space: Space, batches: int, seed: int) -> floa
     return peer.time(watch, n, seed)
 
 
-def loop_time(algorithm: AnyAlgorithm, d: int, budget: int, seed: int) -> float:
+def loop_time(algorithm: AnyAlgorithm, n: int, d: int, budget: int, seed: int) -> float:
     """Return microseconds per candidate of `minimize`, less the time inside the objective."""
     inside = 0.0
 
@@ -188,7 +212,13 @@ def loop_time(algorithm: AnyAlgorithm, d: int, budget: int, seed: int) -> float:
 
     start = perf_counter()
     result = minimize(
-        sphere, [(-5, 5)] * d, batch=True, algorithm=algorithm, budget=budget, seed=seed
+        sphere,
+        [(-5, 5)] * d,
+        batch=True,
+        batch_size=n,
+        algorithm=algorithm,
+        budget=budget,
+        seed=seed,
     )
     return 1e6 * (perf_counter() - start - inside) / result.nfev
 

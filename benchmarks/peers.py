@@ -10,6 +10,8 @@ is started anew with another seed until then. What was chosen, and why:
   on an instance that is not in the tables, 0.15 about as well). Integers have pitch 1, bounds half
   a pitch outside, as the documentation of `integer_variables` asks. In finite spaces it is also
   restarted by `Stale`. Categories are coded as integers: pycma has nothing else for them.
+- **lq-CMA-ES** (pycma; Hansen 2019): the same with pycma's surrogate as in `fmin_lq_surr2`, whose
+  minimum is injected. The one rival here that fits a quadratic too. Not run on categories.
 - **CMAwM** (cmaes; Hamano et al. 2022): reals and integers scaled to a range of 1, IPOP restarts as
   in the package's example, first step and first start as for cma. Not run on categories.
 - **CatCMAwM** (cmaes; Hamano et al. 2025): reals, integers, categories each as what they are;
@@ -152,6 +154,34 @@ class Stale:
 
 def cma(meter: Meter, seed: int, number: int) -> None:
     """Run pycma once."""
+    strategy, read = _pycma(meter, seed, number)
+    stale = Stale(meter.task, strategy.popsize)
+    while not strategy.stop():
+        asked = strategy.ask()
+        costs = meter.points(read(np.array(asked)))
+        if stale.after(costs):
+            return
+        strategy.tell(asked, costs.tolist())
+
+
+def lq_cma(meter: Meter, seed: int, number: int) -> None:
+    """Run pycma with its linear and quadratic surrogate once."""
+    from cma.fitness_models import SurrogatePopulation
+
+    strategy, read = _pycma(meter, seed, number)
+    surrogate = SurrogatePopulation(lambda x: meter.point(read(np.asarray(x)[None])[0]))
+    stale = Stale(meter.task, strategy.popsize)
+    while not strategy.stop():
+        asked = strategy.ask()
+        costs = surrogate(asked)
+        if stale.after(np.asarray(costs)):
+            return
+        strategy.tell(asked, costs)
+        strategy.inject([surrogate.model.xopt])
+
+
+def _pycma(meter: Meter, seed: int, number: int) -> tuple[Any, Callable[[Matrix], Matrix]]:
+    """Return pycma's strategy, and what reads its points."""
     import cma as package
 
     domain = meter.task.space.domain
@@ -170,13 +200,7 @@ def cma(meter: Meter, seed: int, number: int) -> None:
             "verbose": -9,
         },
     )
-    stale = Stale(meter.task, strategy.popsize)
-    while not strategy.stop():
-        asked = strategy.ask()
-        costs = meter.points(read(np.array(asked)))
-        if stale.after(costs):
-            return
-        strategy.tell(asked, costs.tolist())
+    return strategy, read
 
 
 def cmawm(meter: Meter, seed: int, number: int) -> None:
@@ -412,6 +436,7 @@ def nevergrad_ngopt(meter: Meter, seed: int, number: int) -> None:  # noqa: ARG0
 PEERS = (
     Peer("random", "numpy", "numpy", random),
     Peer("cma", "cma", "cma", cma),
+    Peer("lq-CMA-ES", "cma", "cma", lq_cma, takes=no_categories),
     Peer("CMAwM", "cmaes", "cmaes", cmawm, takes=no_categories),
     Peer("CatCMAwM", "cmaes", "cmaes", catcmawm),
     Peer("scipy-DE", "scipy", "scipy", scipy_de),

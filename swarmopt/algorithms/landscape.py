@@ -17,6 +17,7 @@ unique neighborhood", 1983 (leaving one out without fitting anew).
 Deviations: tau is taken between costs and what is predicted of each point by the others.
 """
 
+import math
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -186,8 +187,10 @@ def fitted(
         return None
     order = key.argsort(kind="stable")
     cost = np.minimum(key, key[known].max()) - key[order[0]]
-    with np.errstate(over="ignore", invalid="ignore"):
-        spread = float(cost.std())
+    cost = np.ldexp(
+        cost, -math.frexp(float(cost.max()))[1]
+    )  # its squares neither over- nor underflow
+    spread = float(cost.std())
     length = float(np.sqrt((v[:, :k] ** 2).sum(axis=1).mean())) if k else 1.0
     if not (0.0 < spread < np.inf and 0.0 < length < np.inf):
         return None

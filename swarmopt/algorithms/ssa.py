@@ -16,6 +16,7 @@ a generation only those fly that look best from above. Here the values of costs 
 order alone.
 """
 
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar
@@ -46,6 +47,7 @@ from swarmopt.errors import SettingError, UnknownNameError
 from swarmopt.settings import check_fields
 from swarmopt.types import Integers, Mask, Matrix, Vector
 
+LARGEST = 1000.0  # growth of the flock
 COLLAPSED = 1e-11  # standard deviation of a real variable, in units of the cube
 
 
@@ -102,14 +104,15 @@ class SSA:
             "population >= 2": self.population >= 2,
             "memory >= 2": self.memory >= 2,
             "0 < elite <= 1": 0 < self.elite <= 1,
-            "positive shares": self.shares is None or min(self.shares) > 0,
+            "positive shares": self.shares is None
+            or (min(self.shares) > 0 and math.isfinite(sum(self.shares))),
             "0 <= floor < 1/3": 0 <= self.floor < 1 / 3,
             "0 <= smoothing < 1": 0 <= self.smoothing < 1,
             "caution >= 0": self.caution >= 0,
-            "at least one of the roles": bool(self.roles),
-            "0 < sigma <= 1": 0 < self.sigma <= 1,
-            "growth >= 1": self.growth >= 1,
-            "max_growth >= 1": self.max_growth >= 1,
+            "at least one of the roles and none twice": 0 < len(self.roles) == len(set(self.roles)),
+            "1e-9 <= sigma <= 1": 1e-9 <= self.sigma <= 1,
+            "1 <= growth <= 1000": 1 <= self.growth <= LARGEST,
+            "1 <= max_growth <= 1000": 1 <= self.max_growth <= LARGEST,
             "0 <= negative <= 1": 0 <= self.negative <= 1,
             "diagonal_from >= 1": self.diagonal_from >= 1,
         }.items():
