@@ -63,6 +63,9 @@ def test_a_whole_number_above_one_is_absolute_and_one_is_everything(graph: Chann
         ("parameters", 5_000),
     ]
     assert Budget.of(graph, macs=1).limits[0].most == whole
+    half: Any = np.float32(0.5)
+    few: Any = np.int64(5_000)
+    assert [x.most for x in Budget.of(graph, macs=half, params=few).limits] == [whole // 2, 5_000]
     assert Budget.of(graph).limits == ()
 
 

@@ -125,6 +125,12 @@ def test_groups_with_lists_of_one_length_can_be_tied() -> None:
         ({"allowed": {"stem": [0]}}, PruningError, r"the counts \[0\]"),
         ({"allowed": {"stem": [True]}}, PruningError, r"the counts \[True\]"),
         ({"allowed": {"stem": []}}, PruningError, r"the counts \[\]"),
+        ({"allowed": {"stem": 4}}, PruningError, "'stem' expects a list of counts, got 4"),
+        ({"allowed": [3]}, PruningError, r"expected a dictionary .*got \[3\]"),
+        ({"multiple": 2.5}, PruningError, "expected a whole number of at least 1, got 2.5"),
+        ({"multiple": True}, PruningError, "expected a whole number of at least 1, got True"),
+        ({"multiple": 1000}, PruningError, "more than the widest group has, 32 channels"),
+        ({"step": "a"}, PruningError, "step: expected a share of the width .*got 'a'"),
         ({"allowed": {"stem": [4]}, "tie": ["*"]}, PruningError, "different numbers of allowed"),
     ],
 )
@@ -145,5 +151,16 @@ def test_uniform_keeps_the_same_share_of_every_group() -> None:
     assert uniform(groups, 0.7) == {"a": 11, "b": 16, "c": 1}
     assert uniform(groups, 0.7, multiple=8) == {"a": 8, "b": 16, "c": 1}
     assert uniform(groups, 1.0) == {"a": 16, "b": 24, "c": 2}
-    with pytest.raises(PruningError, match="expected a share"):
-        uniform(groups, 0.0)
+    for wrong in (0.0, "a", None, True):
+        with pytest.raises(PruningError, match="share: expected a share"):
+            uniform(groups, wrong)  # type: ignore[arg-type]
+    with pytest.raises(PruningError, match="multiple: expected a whole number"):
+        uniform(groups, 0.5, multiple=1.5)  # type: ignore[arg-type]
+
+
+def test_one_pattern_may_be_a_string_and_a_count_numpys() -> None:
+    groups = (group("ab", 16), group("a", 16), group("b", 16))
+    assert constrain(groups, exclude="ab").allowed[0] == (16,)
+    assert codes_of(groups, tie="a*") == {"a*": ["ab", "a"], "b": ["b"]}
+    counts: Any = np.array([4, 8])
+    assert constrain(groups, allowed={"b": counts}).allowed[2] == (4, 8)

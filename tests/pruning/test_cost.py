@@ -127,3 +127,24 @@ def test_a_misspelt_model_or_option_is_answered_with_the_nearest_name() -> None:
 def test_shortcuts_b_cost_more_than_shortcuts_a() -> None:
     a, b = build("resnet20", shortcut="A"), build("resnet20", shortcut="B")
     assert count_params(b) - count_params(a) == 16 * 32 + 32 * 64 + 2 * (32 + 64)
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 7])
+def test_a_layer_that_runs_once_for_all_images_is_counted_exactly(n: int) -> None:
+    class Queries(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.queries, self.read = nn.Parameter(torch.randn(5, 12)), nn.Linear(12, 16)
+            self.body, self.head = nn.Conv2d(3, 16, 3), nn.Linear(16, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            asked = self.read(self.queries).mean(0)
+            out: torch.Tensor = self.head(self.body(x).mean((2, 3)) + asked)
+            return out
+
+    model, example = Queries(), (images(n, 3, 8),)
+    graph = ChannelGraph.trace(model, example)
+    assert len(graph.groups) == 1
+    counts = np.array([[16], [7], [1]])
+    pruned = [graph.plan({graph.names[0]: int(k)}).apply(model) for k in counts[:, 0]]
+    assert graph.macs(counts).tolist() == [count_macs(small, example) for small in pruned]

@@ -228,3 +228,16 @@ def test_the_calls_that_warm_up_do_not_count(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_latency_needs_enough_calls(settings: dict[str, int], message: str) -> None:
     with pytest.raises(PruningError, match=f"{message}: expected at least"):
         measure_latency(nn.Identity(), (images(1),), **settings)
+
+
+def test_a_network_that_answers_differently_each_time_is_no_fault_of_the_exporter(
+    tmp_path: Path,
+) -> None:
+    class Rolls(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x + torch.rand_like(x)
+
+    path = tmp_path / "rolls.pt2"
+    with pytest.raises(PruningError, match=r"not written: Rolls answers differently"):
+        save_program(Rolls(), (torch.zeros(2, 3),), path)
+    assert not path.exists()

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -536,12 +537,11 @@ def test_an_example_that_does_not_fit_is_told_from_a_model_that_does_not_export(
         ({"conv1": [3, 3]}, "listed twice"),
         ({"conv1": 2.5}, "expected a number of channels or a list"),
         ({"conv1": True}, "expected a number of channels or a list"),
+        ([1, 2], r"expected a dictionary from groups .*got \[1, 2\]"),
         ({"conv11": 3}, "no group named 'conv11'; did you mean 'conv1'"),
     ],
 )
-def test_an_impossible_choice_is_refused_with_what_is_possible(
-    choice: dict[str, int], message: str
-) -> None:
+def test_an_impossible_choice_is_refused_with_what_is_possible(choice: Any, message: str) -> None:
     graph = ChannelGraph.trace(build("digits-cnn"), (images(1),))
     with pytest.raises(PruningError, match=message):
         graph.plan(choice)
@@ -567,3 +567,7 @@ def test_scores_of_ones_own_decide_and_have_to_fit() -> None:
         graph.plan({"conv1": 3}, importance={"conv1": np.arange(15.0)})
     with pytest.raises(UnknownName, match="given scores"):
         graph.plan({"conv2": 3}, importance=scores)
+    with pytest.raises(PruningError, match=r"have 1 NaN of 16.*-inf"):
+        graph.plan({"conv1": 3}, importance={"conv1": np.array([np.nan] + [1.0] * 15)})
+    with pytest.raises(PruningError, match=r"expected a name, one of l1.* got None"):
+        graph.plan({"conv1": 3}, importance=None)  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from swarmopt_pruning.compose import _cuts
-from swarmopt_pruning.errors import PlanCorrupted, PlanMismatch
+from swarmopt_pruning.errors import PlanCorrupted, PlanMismatch, PruningError
 from swarmopt_pruning.fingerprint import shapes_of
 from swarmopt_pruning.graph import ChannelGraph
 from swarmopt_pruning.models import build
@@ -166,6 +166,11 @@ def edited(content: dict[str, Any], *keys: Any, to: Any) -> dict[str, Any]:
         (["cuts", 0, "masked"], "yes", "'masked'"),
         (["cuts", 0], {}, "inconsistent"),
         (["cuts"], None, "'cuts' is missing"),
+        (["cuts"], [], "keeps 3 of 4 channels, but 'stem.weight' is not cut"),
+        (["cuts", 0, "masked"], False, "does not belong to the digest"),
+        (["torch"], "0", "does not belong to the digest"),
+        (["digest"], "0", "does not belong to the digest"),
+        (["digest"], None, "'digest' is missing"),
     ],
 )
 def test_a_damaged_plan_is_refused(
@@ -176,6 +181,47 @@ def test_a_damaged_plan_is_refused(
     path.write_text(json.dumps(edited(json.loads(path.read_text()), *keys, to=value)))
     with pytest.raises(PlanCorrupted, match=message):
         PruningPlan.load(path)
+
+
+def test_a_plan_that_lost_any_cut_or_a_digit_is_refused(plan: PruningPlan, tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    plan.save(path)
+    text = path.read_text()
+    whole = json.loads(text)
+    for number in range(len(whole["cuts"])):
+        cuts = [cut for place, cut in enumerate(whole["cuts"]) if place != number]
+        path.write_text(json.dumps({**whole, "cuts": cuts}))
+        with pytest.raises(PlanCorrupted, match=r"not cut|digest"):
+            PruningPlan.load(path)
+    for place in [i for i, letter in enumerate(text) if letter.isdigit()]:
+        other = "1" if text[place] != "1" else "2"
+        path.write_text(text[:place] + other + text[place + 1 :])
+        with pytest.raises(PlanCorrupted):
+            PruningPlan.load(path)
+
+
+def test_a_file_whose_fields_come_in_another_order_is_the_same_plan(
+    plan: PruningPlan, tmp_path: Path
+) -> None:
+    path = tmp_path / "plan.json"
+    plan.save(path)
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps(dict(reversed(content.items())), indent=2))
+    assert PruningPlan.load(path) == plan
+
+
+def test_a_file_that_cannot_be_read_is_told_and_a_folder_that_is_missing_is_made(
+    plan: PruningPlan, tmp_path: Path
+) -> None:
+    path = tmp_path / "some" / "where" / "plan.json"
+    with pytest.raises(PruningError, match=r"plan\.json cannot be read as a plan: No such file"):
+        PruningPlan.load(path)
+    plan.save(path)
+    assert PruningPlan.load(path) == plan
+    with pytest.raises(PruningError, match="cannot be read as a plan: Is a directory"):
+        PruningPlan.load(path.parent)
+    with pytest.raises(PruningError, match=r"expected a PruningPlan, got str.*PruningPlan\.load"):
+        plan.then("plan.json")  # type: ignore[arg-type]
 
 
 def test_a_dimension_that_is_cut_twice_is_refused(plan: PruningPlan, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from swarmopt_pruning import (
     ChannelPruning,
     NotExportable,
     PruningError,
+    PruningPlan,
     UnknownName,
     accuracy,
     build,
@@ -291,6 +292,11 @@ def test_a_model_weights_and_data_of_the_users_own(
         ({"model": "own_model:plain", "importance": "bn-scale"}, PruningError, "'bn-scale'"),
         ({"epochs": -1}, PruningError, "epochs"),
         ({"finetune_rate": 0}, PruningError, "finetune_rate"),
+        (
+            {"finetune_rate": 1e9},
+            PruningError,
+            r"finetune_rate: expected 0 to 10\.0",
+        ),
         ({"model": "own_model:branching"}, NotExportable, "own_model.py"),
         ({"model": "own_model:few_classes"}, PruningError, r"returns \(2, 3\) for 2 images"),
         (
@@ -349,6 +355,22 @@ def test_an_original_that_answers_with_nan_is_refused_before_the_search() -> Non
 
 
 @pytest.mark.usefixtures("module")
+def test_a_winner_that_is_not_its_masked_twin_is_named_and_kept(
+    finished: tuple[Result, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def check(*_: object) -> None:
+        raise PruningError("the output differs")
+
+    monkeypatch.setattr(PruningPlan, "check", check)
+    problem = ChannelPruning(**{**QUICK, "finetune_epochs": 0})
+    assert problem.finish(finished[0], tmp_path)["after"]
+    assert "the output differs" in caplog.text
+    assert (tmp_path / "plan.json").is_file()
+
+
 def test_an_original_that_guesses_is_named(caplog: pytest.LogCaptureFixture) -> None:
     ChannelPruning(model="own_model:plain").prepare()
     assert "seems not to be trained" in caplog.text

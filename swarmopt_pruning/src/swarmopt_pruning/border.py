@@ -1,5 +1,6 @@
 """What cannot be traced at all is refused before torch.export sees it, with the cure."""
 
+import inspect
 from typing import Any
 
 import torch
@@ -16,8 +17,8 @@ def check(model: nn.Module, example: tuple[Any, ...]) -> None:
 
     Raises:
         TypeError: The model is no module, or the example no tuple.
-        PruningError: The model is compiled, scripted, quantized, not initialised yet or without
-            values.
+        PruningError: The model is compiled, scripted, quantized, wrapped for several devices, not
+            initialised yet or without values, or the example is empty.
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"the model must be a torch.nn.Module, got {type(model).__name__}")
@@ -30,6 +31,12 @@ def check(model: nn.Module, example: tuple[Any, ...]) -> None:
         raise PruningError(
             f"the example is on the meta device, {_shown(example)}, and has no values to compare; "
             f"pass a real batch: torch.randn(...)"
+        )
+    first = next((x for x in tree_leaves(example) if isinstance(x, Tensor) and x.dim() > 0), None)
+    if first is not None and first.numel() == 0:
+        raise PruningError(
+            f"the example is empty, {_shown(example)}: nothing can be compared; pass one or two "
+            f"real images: torch.randn(2, ...)"
         )
     for name, module in model.named_modules():
         _check_kind(name or "the model", module)
@@ -58,8 +65,22 @@ def check_run(model: nn.Module, example: tuple[Any, ...]) -> None:
         raise PruningError(
             f"{type(model).__name__} does not run on the example: {first_line(error)}. The example "
             f"is {_shown(example)}; the model's tensors are {_kinds(model)}. Pass a tuple of what "
-            f"model(...) takes, in that type and on that device"
+            f"model(...) takes, in that type and on that device{_by_name(model, error)}"
         ) from error
+
+
+def _by_name(model: nn.Module, error: Exception) -> str:
+    """Return the way out where forward takes arguments by name only, "" where it does not."""
+    if not isinstance(error, TypeError):
+        return ""
+    taken = inspect.signature(model.forward).parameters.values()
+    names = [one.name for one in taken if one.kind is inspect.Parameter.KEYWORD_ONLY]
+    if not names:
+        return ""
+    return (
+        f". Its forward takes {', '.join(names)} by name only: trace a module around it, whose "
+        f"forward(self, x) returns self.model({names[0]}=x)"
+    )
 
 
 def _check_kind(name: str, module: nn.Module) -> None:
@@ -77,6 +98,11 @@ def _check_kind(name: str, module: nn.Module) -> None:
         raise PruningError(
             f"{name} is quantized ({kind.__module__}.{kind.__name__}): its weights are packed and "
             f"cannot be sliced. Prune the floating-point network, and quantize the result"
+        )
+    if isinstance(module, nn.DataParallel | nn.parallel.DistributedDataParallel):
+        raise PruningError(
+            f"{name} is a {kind.__name__}, which copies a network to several devices: trace the "
+            f"network inside, model.module, and wrap the pruned one"
         )
     if kind.__name__ == "OptimizedModule" and hasattr(module, "_orig_mod"):
         raise PruningError(

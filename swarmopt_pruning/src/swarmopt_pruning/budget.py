@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from swarmopt_pruning.errors import PruningError
+from swarmopt_pruning.errors import PruningError, is_number
 from swarmopt_pruning.graph import ChannelGraph
 
 Ints = NDArray[np.int64]
@@ -112,7 +112,7 @@ def _share(part: int, whole: int) -> str:
 
 def _absolute(setting: str, target: object, costs: str, whole: int) -> int:
     """Return a target as a number: up to 1 it is a share."""
-    if not isinstance(target, int | float) or target is True or not 0 < target < math.inf:
+    if not is_number(target) or not 0 < target < math.inf:
         raise PruningError(
             f"{setting}: expected more than 0, and finite: a share of the original's {costs} up to "
             f"1, or a number above 1; got {target!r}"

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from swarmopt_pruning.errors import PruningError, UnknownName
+from swarmopt_pruning.importance import IMPORTANCES
 from swarmopt_pruning.structure import Group
 
 Ints = NDArray[np.int64]
@@ -97,8 +98,13 @@ def given_scores(group: Group, scores: Mapping[str, Floats]) -> Floats:
 
     Raises:
         UnknownName: There are none for this group.
-        PruningError: They are not one for each unit.
+        PruningError: They are not one number for each unit.
     """
+    if not isinstance(scores, Mapping):
+        raise PruningError(
+            f"importance: expected a name, one of {', '.join(IMPORTANCES)}, or scores of every "
+            f"group as graph.scores(...) returns them; got {scores!r:.60}"
+        )
     if group.name not in scores:
         raise UnknownName("entry in the given scores", group.name, scores)
     found = np.asarray(scores[group.name], dtype=np.float64)
@@ -107,7 +113,26 @@ def given_scores(group: Group, scores: Mapping[str, Floats]) -> Floats:
             f"scores of group {group.name!r} have shape {found.shape}, expected "
             f"({group.n_units},): one for each block of {group.block} channels"
         )
+    if np.isnan(found).any():
+        raise PruningError(
+            f"scores of group {group.name!r} have {int(np.isnan(found).sum())} NaN of "
+            f"{len(found)}: expected a number for each, -inf for what should go first"
+        )
     return found
+
+
+def check_choice(choice: object) -> None:
+    """Refuse what does not say of which group it speaks.
+
+    Raises:
+        PruningError: The choice is no mapping.
+    """
+    if not isinstance(choice, Mapping):
+        raise PruningError(
+            f"expected a dictionary from groups to the channels they keep, such as "
+            f"{{'stem': 20}}, got {choice!r:.60}; dict(zip(graph.names, counts)) makes one of "
+            f"counts in the order of the groups"
+        )
 
 
 def _refuse(group: Group, count: int, where: str = "") -> NoReturn:

@@ -9,11 +9,13 @@ what the last numbered part of a path holds (`layer1.0` of `layer1.0.conv1`, `fe
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 
+import numpy as np
+
 from swarmopt_pruning.constraint import Code, ConstraintSet
-from swarmopt_pruning.errors import PruningError, UnknownName
+from swarmopt_pruning.errors import PruningError, UnknownName, is_number
 from swarmopt_pruning.structure import Group
 from swarmopt_pruning.trace import Role
 
@@ -44,8 +46,9 @@ def constrain(
         step: distance of two allowed counts, as a share of the width.
         minimum: least share that a group keeps.
         alpha: largest share that a group keeps.
-        multiple: counts are rounded to multiples of this, where the width allows.
-        exclude: patterns (`layer1.*`) of groups that stay whole.
+        multiple: counts are rounded to multiples of this, where the width allows; the whole width
+            stays allowed.
+        exclude: patterns (`layer1.*`) of groups that stay whole; one pattern may be a string.
         allowed: pattern -> the counts that groups of such names may keep, instead of shares.
         codes: "group", "block" or "stage": what one number of the search decides about. Channels
             that several blocks (stages) make together, as on a residual path, keep a code of their
@@ -56,7 +59,10 @@ def constrain(
         PruningError: A share out of range, impossible counts, or ties that contradict each other.
         UnknownName: A pattern that no group matches, or an unknown kind of code.
     """
-    _check_shares(step, minimum, alpha, multiple)
+    _check_shares(step, minimum, alpha)
+    _check_multiple(groups, multiple)
+    exclude = [exclude] if isinstance(exclude, str) else exclude
+    tie = [tie] if isinstance(tie, str) else tie
     whole = {j for pattern in exclude for j in _matching(groups, pattern)}
     listed = _listed(groups, allowed or {})
     shares = _shares(step, minimum, alpha)
@@ -91,20 +97,35 @@ def uniform(groups: Sequence[Group], share: float, *, multiple: int = 1) -> dict
     Raises:
         PruningError: The share or the multiple is out of range.
     """
-    _check_shares(1.0, share, 1.0, multiple)
+    _check_share("share", share)
+    _check_multiple(groups, multiple)
     return {group.name: _count(group, share, multiple) for group in groups}
 
 
-def _check_shares(step: float, minimum: float, alpha: float, multiple: int) -> None:
+def _check_shares(step: float, minimum: float, alpha: float) -> None:
     for name, share in (("step", step), ("minimum", minimum), ("alpha", alpha)):
-        if not SMALLEST_SHARE <= share <= 1:
-            raise PruningError(
-                f"{name}: expected a share of the width in [{SMALLEST_SHARE}, 1], got {share!r}"
-            )
+        _check_share(name, share)
     if minimum > alpha:
         raise PruningError(f"minimum ({minimum!r}) is greater than alpha ({alpha!r})")
-    if multiple < 1:
+
+
+def _check_share(name: str, share: object) -> None:
+    if not is_number(share) or not SMALLEST_SHARE <= share <= 1:
+        raise PruningError(
+            f"{name}: expected a share of the width in [{SMALLEST_SHARE}, 1], got {share!r}"
+        )
+
+
+def _check_multiple(groups: Sequence[Group], multiple: float) -> None:
+    """Refuse what is no multiple, and one wider than every group, which would change nothing."""
+    if not isinstance(multiple, int | np.integer) or multiple is True or multiple < 1:
         raise PruningError(f"multiple: expected a whole number of at least 1, got {multiple!r}")
+    if groups and multiple > max(group.width for group in groups):
+        raise PruningError(
+            f"multiple: {multiple} is more than the widest group has, "
+            f"{max(group.width for group in groups)} channels; groups that are narrower than it "
+            f"keep their own steps, so it would change nothing"
+        )
 
 
 def _shares(step: float, minimum: float, alpha: float) -> list[float]:
@@ -123,8 +144,13 @@ def _count(group: Group, share: float, multiple: int) -> int:
     return count - count % group.block
 
 
-def _listed(groups: Sequence[Group], allowed: Mapping[str, Sequence[int]]) -> dict[int, list[int]]:
+def _listed(groups: Sequence[Group], allowed: Mapping[str, object]) -> dict[int, list[int]]:
     """Return the explicit lists of counts by the number of the group."""
+    if not isinstance(allowed, Mapping):
+        raise PruningError(
+            f"allowed: expected a dictionary from patterns of groups to counts, such as "
+            f"{{'layer1.*': [16, 24]}}, got {allowed!r:.60}"
+        )
     found: dict[int, list[int]] = {}
     by: dict[int, str] = {}
     for pattern, counts in allowed.items():
@@ -135,19 +161,24 @@ def _listed(groups: Sequence[Group], allowed: Mapping[str, Sequence[int]]) -> di
                     f"allowed: group {group.name!r} matches both {by[j]!r} and {pattern!r}; give "
                     f"its counts once"
                 )
+            if isinstance(counts, str) or not isinstance(counts, Iterable):
+                raise PruningError(
+                    f"allowed: {pattern!r} expects a list of counts, got {counts!r:.60}"
+                )
+            counts = list(counts)  # noqa: PLW2901
             wrong = [c for c in counts if not _possible(group, c)]
-            if wrong or not len(counts):
+            if wrong or not counts:
                 steps = f" in steps of {group.block}" if group.block > 1 else ""
                 raise PruningError(
                     f"allowed: {pattern!r} gives group {group.name!r} the counts "
-                    f"{list(counts)!r:.60}; expected some of {group.block}..{group.width}{steps}"
+                    f"{counts!r:.60}; expected some of {group.block}..{group.width}{steps}"
                 )
-            by[j], found[j] = pattern, sorted(set(counts))
+            by[j], found[j] = pattern, sorted({int(c) for c in counts})
     return found
 
 
 def _possible(group: Group, count: object) -> bool:
-    is_whole = isinstance(count, int) and not isinstance(count, bool)
+    is_whole = isinstance(count, int | np.integer) and not isinstance(count, bool)
     return is_whole and 1 <= count <= group.width and count % group.block == 0  # type: ignore[operator]
 
 

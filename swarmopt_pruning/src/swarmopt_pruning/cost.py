@@ -28,9 +28,11 @@ class QuadraticForm:
 
     Args:
         matrix: (g + 1, g + 1) whole, non-negative coefficients.
+        images: the sum is divided by this and rounded down.
     """
 
     matrix: Floats
+    images: int = 1
 
     @classmethod
     def total(cls, n: int, terms: Iterable[tuple[int, Ints, Ints]]) -> "QuadraticForm":
@@ -56,11 +58,15 @@ class QuadraticForm:
         """
         z = np.concatenate([np.ones((len(x), 1)), x], axis=1)
         value: Ints = np.einsum("ij,ij->i", z @ self.matrix, z).astype(np.int64)
-        return value
+        return value // self.images
 
 
 def macs_form(
-    structure: Structure, tensors: Mapping[str, Tensor], layers: Iterable[Layer], measured: int
+    structure: Structure,
+    tensors: Mapping[str, Tensor],
+    layers: Iterable[Layer],
+    measured: int,
+    images: int,
 ) -> QuadraticForm:
     """Return the multiply-adds of one image as a form of the kept units of each group.
 
@@ -68,7 +74,10 @@ def macs_form(
         structure: the groups.
         tensors: parameters and buffers of the unpruned model.
         layers: its convolutions and linear layers, once for each call.
-        measured: its multiply-adds as torch counts them; what is in no layer is constant.
+        measured: its multiply-adds of the example as torch counts them; what is in no layer is
+            constant.
+        images: in the example. What a layer does once for all of them, such as with learned
+            queries, is shared out only after summing up.
     """
     n = len(structure.groups)
     terms = [_term(structure, x.weight, tensors[x.weight], x.positions) for x in layers]
@@ -76,7 +85,7 @@ def macs_form(
     whole = np.array([[group.n_units for group in structure.groups]], dtype=np.int64)
     rest = np.zeros_like(form.matrix)
     rest[0, 0] = measured - int(form(whole)[0])
-    return QuadraticForm(form.matrix + rest)
+    return QuadraticForm(form.matrix + rest, images)
 
 
 def params_form(structure: Structure, tensors: Mapping[str, Tensor]) -> QuadraticForm:
@@ -108,6 +117,11 @@ def count_macs(model: nn.Module, example: tuple[Any, ...]) -> int:
     Returns:
         multiply-adds of the whole batch divided by the number of images.
     """
+    return batch_macs(model, example) // batch_size(example)
+
+
+def batch_macs(model: nn.Module, example: tuple[Any, ...]) -> int:
+    """Measure the multiply-adds of all images together, as `count_macs` does."""
     training = [module for module in model.modules() if module.training]
     counter = FlopCounterMode(display=False)
     fast = torch.backends.mha.get_fastpath_enabled()  # fused attention is invisible to the counter
@@ -120,7 +134,7 @@ def count_macs(model: nn.Module, example: tuple[Any, ...]) -> int:
         torch.backends.mha.set_fastpath_enabled(fast)
         for module in training:
             module.training = True
-    return counter.get_total_flops() // 2 // batch_size(example)
+    return counter.get_total_flops() // 2
 
 
 def count_params(model: nn.Module) -> int:

@@ -12,6 +12,8 @@
 
 import difflib
 from collections.abc import Iterable
+from numbers import Real
+from typing import TypeGuard
 
 from swarmopt.errors import SettingError
 
@@ -40,6 +42,11 @@ class PlanCorrupted(PruningError):  # noqa: N818 - reads as a statement about th
 
 class PlanMismatch(PruningError):  # noqa: N818 - reads as a statement about plan and model
     """A plan that belongs to another model."""
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Return whether a setting is a number: Python's or numpy's, and no bool."""
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def _listing(names: list[str], limit: int = 12) -> str:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 from torch.utils._pytree import tree_leaves
 
+from swarmopt_pruning import compare
 from swarmopt_pruning.errors import NotExportable, PruningError
 from swarmopt_pruning.trace import batch_size, evaluation_copy
 
@@ -130,10 +131,22 @@ def tried(
         for arguments in examples:
             with torch.no_grad():
                 expected = tensors(working(*arguments))
+                again = tensors(working(*arguments))
+            _check_repeats(model, expected, again, path)
             difference = max(difference, _difference(expected, call(arguments), path))
         for made in Path(folder).iterdir():  # large ONNX files keep their weights beside them
             made.replace(path.parent / made.name)
     return Exported(path, difference, any_batch)
+
+
+def _check_repeats(model: nn.Module, first: Outputs, again: Outputs, path: Path) -> None:
+    """Refuse a network that does not answer the same twice: no file could be compared with it."""
+    if compare.difference(again, first) is not None:
+        raise PruningError(
+            f"{path.name} was not written: {type(model).__name__} answers differently when it is "
+            f"asked the same twice in evaluation mode, so nothing can be compared with it: are "
+            f"there random numbers in its forward, or does it change its buffers? Take them out"
+        )
 
 
 def _difference(expected: Outputs, found: Outputs, path: Path) -> float:

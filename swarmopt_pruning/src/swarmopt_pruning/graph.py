@@ -15,12 +15,20 @@ from torch import Tensor, nn
 
 from swarmopt_pruning.border import check, check_run
 from swarmopt_pruning.choice import (
+    check_choice,
     given_scores,
     units_of_channels,
     units_of_count,
     units_of_counts,
 )
-from swarmopt_pruning.cost import QuadraticForm, count_macs, count_params, macs_form, params_form
+from swarmopt_pruning.cost import (
+    QuadraticForm,
+    batch_macs,
+    count_macs,
+    count_params,
+    macs_form,
+    params_form,
+)
 from swarmopt_pruning.errors import PruningError, UnknownName
 from swarmopt_pruning.fingerprint import shapes_of
 from swarmopt_pruning.importance import Member, keep_indices, unit_scores
@@ -28,9 +36,18 @@ from swarmopt_pruning.plan import Cut, PruningPlan
 from swarmopt_pruning.resize import channel_rows
 from swarmopt_pruning.rules import labels_after
 from swarmopt_pruning.static import first_line
-from swarmopt_pruning.structure import Frozen, Group, Structure, assemble, freeze_group
+from swarmopt_pruning.structure import (
+    Frozen,
+    Group,
+    Structure,
+    assemble,
+    freeze_group,
+    unread_weights,
+)
 from swarmopt_pruning.trace import Role, evaluation_copy, first_names, walk_model
-from swarmopt_pruning.verify import failing_groups, randomised
+from swarmopt_pruning.training import untrainable_groups
+from swarmopt_pruning.trials import Pattern, part
+from swarmopt_pruning.verify import failing_groups, subject
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -95,7 +112,7 @@ class ChannelGraph:
             return cls(
                 structure,
                 model,
-                macs=macs_form(structure, walk.tensors, walk.layers, measured),
+                macs=macs_form(structure, walk.tensors, walk.layers, measured, walk.batch),
                 params=params_form(structure, walk.tensors),
                 fixed_operators=fixed,
             )
@@ -104,13 +121,10 @@ class ChannelGraph:
         graph = built(structure)
         if not verify:
             return graph
-        failures = failing_groups(
-            graph.names,
-            graph.trial,
-            randomised(working, example),
-            example,
-            lambda plan, whole: graph.costs_hold(plan, whole, example),
-        )
+        tried = subject(working, example)
+        failures = dict(failing_groups(graph.names, graph.trial, tried, graph.costs_hold))
+        sound = [name for name in graph.names if name not in failures]
+        failures |= untrainable_groups(sound, graph.trial, tried, unread_weights(walk))
         if not failures:
             return graph
         for name, reason in failures.items():
@@ -232,6 +246,7 @@ class ChannelGraph:
             UnknownName: A group or importance does not exist.
             PruningError: A count or index is not possible.
         """
+        check_choice(choice)
         stays = np.ones(int(self._structure.starts[-1]) + 1, dtype=bool)
         for name, wanted in choice.items():
             if name not in self.names:
@@ -256,23 +271,18 @@ class ChannelGraph:
             self.macs(counts)[0]
         ) == count_macs(small, example)
 
-    def trial(self, names: Sequence[str], most: bool = False) -> PruningPlan:
+    def trial(self, names: Sequence[str], pattern: Pattern = part) -> PruningPlan:
         """Return a plan that cuts the named groups, as a test of them.
 
         Args:
             names: groups to be cut; the others stay whole.
-            most: keep only the last block of each, instead of cutting every third or second one,
-                which depends on the group so that equal widths do not hide a missing tie.
+            pattern: which of their units stay.
         """
         stays = np.ones(int(self._structure.starts[-1]) + 1, dtype=bool)
         for name in names:
             number = self.names.index(name)
             first, last = self._structure.starts[number : number + 2]
-            if most:
-                stays[first : last - 1] = False
-            else:
-                step = 2 + number % 2
-                stays[first + number // 2 % min(step, last - first) : last : step] = False
+            stays[first:last] = pattern(int(last - first), number)
         return self._plan(stays)
 
     def _best(
@@ -338,13 +348,13 @@ class ChannelGraph:
 
 
 def _measured(model: nn.Module, example: tuple[Any, ...]) -> int:
-    """Return the multiply-adds of one image, by torch's counter.
+    """Return the multiply-adds of the example, by torch's counter.
 
     Raises:
         PruningError: The counter cannot look into the model.
     """
     try:
-        return count_macs(model, example)
+        return batch_macs(model, example)
     except PruningError:
         raise
     except Exception as error:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from swarmopt_pruning.errors import PlanMismatch
+from swarmopt_pruning.errors import PlanMismatch, PruningError
 from swarmopt_pruning.fingerprint import differences, fingerprint, shapes_of
 from swarmopt_pruning.resize import attributes_after, selected, zeroed
 from swarmopt_pruning.trace import computed_copies, first_names
@@ -174,10 +174,35 @@ class PruningPlan:
 
         Raises:
             PlanMismatch: It was made for another one.
+            PruningError: It is no plan.
         """
         from swarmopt_pruning.compose import composed
 
+        if not isinstance(other, PruningPlan):
+            raise PruningError(
+                f"plan.then: expected a PruningPlan, got {type(other).__name__}; read a file with "
+                f"PruningPlan.load(path)"
+            )
         return composed(self, other)
+
+    def check(self, model: nn.Module, example: tuple[Any, ...]) -> None:
+        """Raise unless the network that this plan makes is its masked twin.
+
+        Tracing tries many numbers of channels, and not all: a model whose code decides on a number
+        that was not among them is found here.
+
+        Args:
+            model: the model that was traced, or one of the same architecture.
+            example: its arguments, for one batch of images `(images,)`.
+
+        Raises:
+            PlanMismatch: The model has other tensors than the one that was traced.
+            PruningError: The networks differ, or cannot be compared.
+        """
+        from swarmopt_pruning.verify import check_plan
+
+        self._check(model)
+        check_plan(self, model, example)
 
     @contextlib.contextmanager
     def resized(self, model: nn.Module) -> Iterator[None]:
@@ -198,10 +223,18 @@ class PruningPlan:
                 setattr(module, name, value)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the plan as JSON; an old file is replaced only when the new one is complete."""
+        """Write the plan as JSON; an old file is replaced only when the new one is complete.
+
+        Args:
+            path: of the file; its folder is made where there is none.
+
+        Raises:
+            OSError: The file cannot be written.
+        """
         from swarmopt_pruning.plan_file import encode
 
         path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:
             with part.open("w", encoding="utf-8") as file:
@@ -218,11 +251,19 @@ class PruningPlan:
 
         Raises:
             PlanCorrupted: The file is not JSON, of an unknown schema, incomplete or inconsistent.
+            PruningError: There is no such file, or it cannot be read.
         """
         from swarmopt_pruning.plan_file import decode
 
         path = Path(path)
-        return decode(path.read_bytes(), str(path))
+        try:
+            text = path.read_bytes()
+        except OSError as error:
+            raise PruningError(
+                f"{path} cannot be read as a plan: {error.strerror or error}; expected the file "
+                f"that plan.save wrote (plan.json in the folder of a run)"
+            ) from error
+        return decode(text, str(path))
 
     @cached_property
     def _indices(self) -> tuple[tuple[Tensor, Tensor], ...]:

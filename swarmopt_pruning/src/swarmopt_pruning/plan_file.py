@@ -7,9 +7,13 @@ Schema 1::
      "widths": {"stem": 16, ...},
      "indices": [[0, 2, 5], ...],
      "kept": {"stem": 0, ...},
-     "cuts": [{"tensor": "stem.weight", "dim": 0, "indices": 0, "masked": true}, ...]}
+     "cuts": [{"tensor": "stem.weight", "dim": 0, "indices": 0, "masked": true}, ...],
+     "digest": "..."}
+
+The digest is over everything else, so that a digit that changed on the way is found.
 """
 
+import hashlib
 import itertools
 import json
 from collections import Counter
@@ -30,6 +34,7 @@ _FIELDS = {
     "indices": list,
     "kept": dict,
     "cuts": list,
+    "digest": str,
 }
 
 
@@ -57,7 +62,7 @@ def encode(plan: PruningPlan) -> str:
         "kept": kept,
         "cuts": cuts,
     }
-    return json.dumps(content, separators=(",", ":")) + "\n"
+    return _text({**content, "digest": _digest(content)}) + "\n"
 
 
 def decode(text: bytes, source: str) -> PruningPlan:
@@ -68,7 +73,8 @@ def decode(text: bytes, source: str) -> PruningPlan:
         source: where it comes from, for messages.
 
     Raises:
-        PlanCorrupted: The text is not JSON, of an unknown schema, incomplete or inconsistent.
+        PlanCorrupted: The text is not JSON, of an unknown schema, incomplete, inconsistent, or was
+            changed after it was written.
     """
     try:
         content = json.loads(text, object_pairs_hook=_once)
@@ -92,7 +98,22 @@ def decode(text: bytes, source: str) -> PruningPlan:
         raise PlanCorrupted(f"{source}: inconsistent content ({error!s})") from error
     if plan.fingerprint != content["fingerprint"]:
         raise PlanCorrupted(f"{source}: the shapes do not belong to the fingerprint")
+    if _digest(content) != content["digest"]:
+        raise PlanCorrupted(
+            f"{source}: the content does not belong to the digest, so something was changed after "
+            f"the plan was written; take another copy of the file, or make the plan again"
+        )
     return plan
+
+
+def _text(content: dict[str, Any]) -> str:
+    return json.dumps(content, separators=(",", ":"))
+
+
+def _digest(content: dict[str, Any]) -> str:
+    """Return a hash of everything but the digest itself, in whatever order it comes."""
+    rest = {name: content[name] for name in sorted(content) if name != "digest"}
+    return hashlib.blake2b(_text(rest).encode(), digest_size=16).hexdigest()
 
 
 def _plan(content: dict[str, Any]) -> PruningPlan:
@@ -104,12 +125,14 @@ def _plan(content: dict[str, Any]) -> PruningPlan:
     for (tensor, dim), times in Counter((cut.tensor, cut.dim) for cut in cuts).items():
         if times > 1:
             raise ValueError(f"dimension {dim} of {tensor!r} is cut {times} times")
+    kept = _kept(table, widths, content["kept"])
+    _check_cut(kept, widths, shapes, {cut.tensor for cut in cuts})
     return PruningPlan(
         model=content["model"],
         torch_version=content["torch"],
         shapes=shapes,
         widths=widths,
-        kept=_kept(table, widths, content["kept"]),
+        kept=kept,
         cuts=cuts,
     )
 
@@ -125,6 +148,23 @@ def _kept(
         if indices[-1] >= widths[name]:
             raise ValueError(f"group {name!r} has {widths[name]} channels, none {indices[-1]}")
     return kept
+
+
+def _check_cut(
+    kept: dict[str, tuple[int, ...]],
+    widths: dict[str, int],
+    shapes: dict[str, tuple[int, ...]],
+    cut: set[str],
+) -> None:
+    """Refuse groups that lose channels while the layer that they are named after is not cut."""
+    for name, indices in kept.items():
+        layer = name if name in shapes or f"{name}.weight" in shapes else name.rpartition("#")[0]
+        maker = layer if layer in shapes else f"{layer}.weight"
+        if len(indices) < widths[name] and maker not in cut:
+            raise ValueError(
+                f"group {name!r} keeps {len(indices)} of {widths[name]} channels, but {maker!r} is "
+                f"not cut"
+            )
 
 
 def _cut(

@@ -22,6 +22,7 @@ from swarmopt_pruning.importance import IMPORTANCES
 from swarmopt_pruning.loading import PLAN, WEIGHTS, save_pruned
 from swarmopt_pruning.measure import Figures, figures, largest_difference
 from swarmopt_pruning.original import load_weights, name_model, trained
+from swarmopt_pruning.plan import PruningPlan
 from swarmopt_pruning.report import draw_channels, table
 from swarmopt_pruning.score import Scorer
 from swarmopt_pruning.taylor import taylor_scores
@@ -35,6 +36,7 @@ CHANNELS = "channels.png"
 EXAMPLES = 2  # images that the network is traced with
 MOST_THREADS = 256
 CALIBRATION = 512  # training images that batch normalisation is measured on, and gradients
+MOST_RATE = 10.0  # no training survives more, which would show only after the search
 SLOPES = 64  # images of one gradient
 
 
@@ -101,7 +103,7 @@ class ChannelPruning(Problem):
     ) -> None:
         _check(0 <= penalty < math.inf, "penalty", "at least 0", penalty)
         _check(0 <= distill <= 1, "distill", "a share in [0, 1]", distill)
-        _check(0 < finetune_rate < math.inf, "finetune_rate", "more than 0", finetune_rate)
+        _check(0 < finetune_rate <= MOST_RATE, "finetune_rate", f"0 to {MOST_RATE}", finetune_rate)
         _check(epochs >= 0, "epochs", "at least 0", epochs)
         _check(finetune_epochs >= 0, "finetune_epochs", "at least 0", finetune_epochs)
         _check(1 <= threads <= MOST_THREADS, "threads", f"1 to {MOST_THREADS}", threads)
@@ -228,6 +230,7 @@ class ChannelPruning(Problem):
         scorer = self.scorer
         with pinned(self._threads):
             plan = scorer.plan(counts)
+            self._check_winner(plan)
             difference = largest_difference(
                 plan.apply(self._model), plan.mask(self._model), self._data.held_out.x[:64]
             )
@@ -267,6 +270,16 @@ class ChannelPruning(Problem):
                 folder / CHANNELS,
             )
         return report
+
+    def _check_winner(self, plan: PruningPlan) -> None:
+        """Warn where the winner is not the original without some channels.
+
+        It is scored, trained and tested as the network that it is, so nothing is lost.
+        """
+        try:
+            plan.check(self._model, (self._data.held_out.x[:EXAMPLES],))
+        except PruningError as error:
+            log.warning("%s", printable(str(error)))
 
     def _figures(self, model: nn.Module, channels: int) -> Figures:
         return figures(model, self._data, channels=channels, original=self._model_name)

@@ -13,12 +13,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from swarmopt_pruning.dynamic import Frames, dynamic_frames
 from swarmopt_pruning.errors import NotExportable
 
 _ADVICE = (
     "Channels are traced through torch.export, which follows neither Python decisions on the "
     "values of tensors nor operators without a fake implementation (torch.library.register_fake); "
     "write that line with torch.where, or move it out of the part to prune."
+)
+_FAKE = (
+    "torch.export runs a model without values and needs to know what the operator returns: "
+    "decorate a function of the same arguments with @torch.library.register_fake('NAME') that "
+    "returns an empty tensor of the right shape, such as torch.empty_like(x). Then only what goes "
+    "into the operator stays whole."
 )
 
 
@@ -34,17 +41,21 @@ def static_graph(model: nn.Module, example: tuple[Any, ...]) -> torch.export.Exp
             warnings.filterwarnings("ignore", message="The tensor attribute", category=UserWarning)
             program = torch.export.export(model, example, strict=False)
     except Exception as error:
+        frames: Frames = traceback.extract_tb(error.__traceback__)
+        if "Size-like symbols: u" in str(error):  # raised by whoever reads the tensor first
+            frames = dynamic_frames(model, example) or frames
         raise NotExportable(
-            f"{type(model).__name__} has no static graph: {_place(error, model)} stands in the "
-            f"way ({type(error).__name__}: {first_line(error)}). {_ADVICE}"
+            f"{type(model).__name__} has no static graph: {_place(frames, model)} stands in the "
+            f"way ({type(error).__name__}: {first_line(error)}). "
+            f"{_FAKE if 'fake impl' in str(error) else _ADVICE}"
         ) from error
     for node in program.graph.nodes:
         shown = node.meta.get("val")
         if isinstance(shown, Tensor) and not all(type(size) is int for size in shown.shape):
-            *_, place, line = ["", *str(node.meta.get("stack_trace", node)).strip().splitlines()]
+            place = _place(dynamic_frames(model, example), model)
             raise NotExportable(
-                f"{type(model).__name__} has no static graph: the shape of `{line.strip()}` "
-                f"({place.strip()}) depends on the values of tensors. {_ADVICE}"
+                f"{type(model).__name__} has no static graph: the shape of a tensor in {place} "
+                f"depends on the values of tensors. {_ADVICE}"
             )
     return program
 
@@ -66,14 +77,11 @@ def first_line(error: Exception) -> str:
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
-def _place(error: Exception, model: nn.Module) -> str:
-    """Return the last line outside torch that the error passed through."""
-    elsewhere = (str(Path(torch.__file__).parent), str(Path(copy.__file__).parent), __file__, "<")
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith(elsewhere)
-    ]
+def _place(frames: Frames, model: nn.Module) -> str:
+    """Return the innermost line outside torch and this package."""
+    here = (str(Path(__file__).parent / name) for name in ("static.py", "dynamic.py"))
+    elsewhere = (str(Path(torch.__file__).parent), str(Path(copy.__file__).parent), *here, "<")
+    frames = [frame for frame in frames if not frame.filename.startswith(elsewhere)]
     if not frames:
         return f"something in {type(model).__name__}.forward"
     frame = frames[-1]

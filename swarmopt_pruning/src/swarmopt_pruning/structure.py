@@ -206,14 +206,27 @@ def _reasons(walk: Walk, members: Sequence[int]) -> dict[str, int]:
     return count
 
 
-def _unbound(walk: Walk, names: "_Names") -> list[Frozen]:
+def unread_weights(walk: Walk) -> list[str]:
+    """Return the weights that no operator of the graph reads."""
+    return [name for name in _unfollowed(walk) if name not in walk.rigid]
+
+
+def _unfollowed(walk: Walk) -> list[str]:
     """Return the weights that no rule followed: read by another operator, or not at all."""
     bound = {name for name, _ in walk.bindings}
-    unread = "the model does not use it on this example"
     return [
-        Frozen(names.unique((name, 0)), tensor.shape[0], walk.rigid.get(name, unread))
+        name
         for name, tensor in walk.tensors.items()
         if isinstance(tensor, nn.Parameter) and tensor.dim() > 1 and name not in bound
+    ]
+
+
+def _unbound(walk: Walk, names: "_Names") -> list[Frozen]:
+    """Return the weights that no rule followed, with the reason."""
+    unread = "the model does not use it on this example"
+    return [
+        Frozen(names.unique((name, 0)), walk.tensors[name].shape[0], walk.rigid.get(name, unread))
+        for name in _unfollowed(walk)
     ]
 
 

@@ -55,8 +55,9 @@ class Layer:
 
     Args:
         weight: name of its weight.
-        positions: how often one image applies the whole weight (output positions, or input
-            positions of a transposed convolution); MACs = positions * elements of the weight.
+        positions: how often the example applies the whole weight (output positions of all images,
+            or input positions of a transposed convolution); MACs = positions * elements of the
+            weight.
     """
 
     weight: str

@@ -4,39 +4,68 @@ The labels follow the operators of the exported graph, but a model's own Python 
 after pruning, and may hold a width as a number. So every group is tried before it is offered.
 """
 
+import copy
 import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.utils._pytree import tree_map_only
 
+from swarmopt_pruning.compare import difference, tensors
 from swarmopt_pruning.errors import PruningError
 from swarmopt_pruning.plan import PruningPlan
 from swarmopt_pruning.static import first_line
 from swarmopt_pruning.trace import evaluation_copy, first_names
+from swarmopt_pruning.trials import ROUNDS, Pattern, between, most, part
 
-Trial = Callable[[Sequence[str], bool], PruningPlan]
-"""Makes a plan that cuts a third of some groups, or (True) as much as can be cut."""
+Example = tuple[Any, ...]
 
-Costs = Callable[[PruningPlan, nn.Module], bool]
+Trial = Callable[[Sequence[str], Pattern], PruningPlan]
+"""Makes a plan that cuts some groups by a pattern."""
+
+Costs = Callable[[PruningPlan, nn.Module, Example], bool]
 """Whether the closed forms say what a plan's network costs."""
 
-TOLERANCE = 1e-4
-"""Largest difference, as a share of the largest output, that counts as rounding.
-
-Types with few digits get eight units in their last place.
-"""
+_HALVES = (torch.float16, torch.bfloat16)
 
 
-def randomised(model: nn.Module, example: tuple[Any, ...], seed: int = 0) -> nn.Module:
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A network to be tried, in evaluation mode, and its arguments."""
+
+    model: nn.Module
+    example: Example
+
+    @cached_property
+    def double(self) -> "Subject | None":
+        """The same in double precision; None where the model does not run in it."""
+        kinds = {tensor.dtype for tensor in self.model.parameters()}
+        return self if kinds <= {torch.float64} else _converted(self, torch.float64)
+
+
+def subject(model: nn.Module, example: Example) -> Subject:
+    """Return a random copy of a model to be tried, of at least single precision.
+
+    Half precision would hide errors of some percent behind its rounding.
+    """
+    plain = Subject(evaluation_copy(model), example)
+    if any(tensor.dtype in _HALVES for tensor in model.parameters()):
+        plain = _converted(plain, torch.float32) or plain
+    return Subject(randomised(plain.model, plain.example), plain.example)
+
+
+def randomised(model: nn.Module, example: Example, seed: int = 0) -> nn.Module:
     """Return a copy with random weights, so that no branch is silent and no scale is zero.
 
     Networks are often traced before training, with the last scale of every residual block at zero:
-    a branch that adds nothing would pass any comparison. Where the random network's output is not
-    finite, the copy keeps the model's own weights.
+    a branch that adds nothing would pass any comparison. Where the random network does not run or
+    its output is not finite, the copy keeps the model's own weights.
     """
     rng = torch.Generator().manual_seed(seed)
     noisy = evaluation_copy(model)
@@ -49,107 +78,175 @@ def randomised(model: nn.Module, example: tuple[Any, ...], seed: int = 0) -> nn.
                 tensor.copy_(0.1 * torch.randn(tensor.shape, generator=rng))
             elif name.endswith("running_var"):
                 tensor.copy_(0.5 + torch.rand(tensor.shape, generator=rng))
-    outputs = run(noisy, example)
-    finite = all(bool(output.isfinite().all()) for output in outputs)
+    try:
+        finite = all(bool(output.isfinite().all()) for output in run(noisy, example))
+    except Exception:  # noqa: BLE001 - any code of the model's author may run here
+        finite = False
     return noisy if finite else evaluation_copy(model)
 
 
-def disagreement(
-    plan: PruningPlan, model: nn.Module, example: tuple[Any, ...], *, build: bool = False
-) -> str | None:
+def disagreement(plan: PruningPlan, tried: Subject, *, build: bool = False) -> str | None:
     """Return how the pruned network differs from its masked twin, None where they agree.
 
     Args:
         plan: what to cut.
-        model: network in evaluation mode.
-        example: its arguments.
+        tried: network and its arguments.
         build: really make both networks, instead of lending the model their tensors for a while,
             which takes a third of the time.
     """
-    tensors, _ = first_names(model)
     try:
-        if build:
-            small, masked = run(plan.apply(model), example), run(plan.mask(model), example)
-        else:
-            masked = run(_Lent(model, plan.masked(tensors)), example)
-            with plan.resized(model):
-                small = run(_Lent(model, plan.slice(tensors)), example)
+        outputs = _outputs(plan, tried, build=build)
     except Exception as error:  # noqa: BLE001 - any code of the model's author may run here
         return f"the model raises {type(error).__name__} when it is cut: {first_line(error)}"
-    if [output.shape for output in small] != [output.shape for output in masked]:
-        return "the shape of the output changes when it is cut"
-    for one, other in zip(small, masked, strict=True):
-        finite = other[other.isfinite()].abs()
-        scale = finite.max().clamp_min(1e-9).item() if finite.numel() else 1.0
-        tolerance = max(TOLERANCE, 8 * torch.finfo(other.dtype).eps) * scale
-        if not one.isclose(other, rtol=0, atol=tolerance, equal_nan=True).all():
-            gap = (one - other).abs().max().item() / scale
-            return f"the output differs by {gap:.2g} of its size from that of the masked twin"
-    return None
-
-
-class _Lent:
-    """A model with the tensors of another network in the place of its own."""
-
-    def __init__(self, model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-        self._model, self._tensors = model, dict(tensors)
-
-    def __call__(self, *example: Any) -> Any:
-        return functional_call(self._model, self._tensors, example)
+    why = difference(*outputs)
+    if why is None or tried.double is tried:
+        return why
+    if tried.double is not None:
+        try:
+            return difference(*_outputs(plan, tried.double, build=build))
+        except Exception:  # noqa: BLE001, S110 - it runs in single precision, as was seen above
+            pass
+    return difference(*outputs, loose=True)
 
 
 def failing_groups(
-    names: Sequence[str], plan: Trial, model: nn.Module, example: tuple[Any, ...], costs: Costs
+    names: Sequence[str], plan: Trial, tried: Subject, costs: Costs
 ) -> Mapping[str, str]:
     """Return the groups whose pruned network is not the masked twin, and how it differs.
 
     Sets of groups are cut so that of any two groups each is cut once without the other: that takes
-    some `2 log2(groups)` trials. Only where one fails, every group is tried alone.
+    some `2 log2(groups)` trials. Only where one fails, every group is tried alone. Then all groups
+    are cut together, to several numbers of channels.
 
     Args:
         names: the groups.
-        plan: makes a plan that cuts a part of the named groups, or all that it can.
-        model: network in evaluation mode.
-        example: its arguments.
+        plan: makes a plan that cuts the named groups by a pattern.
+        tried: network and its arguments.
         costs: whether the closed forms hold for a plan.
 
     Raises:
         PruningError: The model does not answer the same twice, so nothing can be compared.
     """
-    if not all(bool(output.isfinite().any()) for output in run(model, example) if output.numel()):
-        raise PruningError(
-            f"{type(model).__name__} answers the example with NaN or inf only, so no cut can be "
-            f"compared: look at its weights, or pass another example"
-        )
-    if disagreement(plan([], False), model, example) is not None:
-        raise PruningError(
-            f"{type(model).__name__} answers differently when it is asked the same twice in "
-            f"evaluation mode, so no cut can be checked: are there random numbers in its forward? "
-            f"Take them out, or trace with verify=False and check for yourself"
-        )
+    _check_comparable(plan([], part), tried)
     failures: dict[str, str] = {}
-    if any(disagreement(plan(some, False), model, example) for some in _separating(names)):
-        tried = {name: disagreement(plan([name], False), model, example) for name in names}
-        failures = {name: why for name, why in tried.items() if why is not None}
+    if any(disagreement(plan(some, part), tried) for some in _separating(names)):
+        alone = {name: disagreement(plan([name], part), tried) for name in names}
+        failures = {name: why for name, why in alone.items() if why is not None}
 
-    def failure(some: Sequence[str], *, most: bool) -> str | None:
-        tried = plan(some, most)
-        why = disagreement(tried, model, example, build=True)
-        if why is None and not costs(tried, model):
+    def failure(some: Sequence[str], pattern: Pattern, *, build: bool) -> str | None:
+        trial = plan(some, pattern)
+        why = disagreement(trial, tried, build=build)
+        if build and why is None and not costs(trial, tried.model, tried.example):
             why = "its multiply-adds or parameters are no closed form of the widths"
         return why
 
-    for most in (False, True):
+    patterns = [(part, True), (most, True), *((between(turn), False) for turn in range(ROUNDS))]
+    for pattern, build in patterns:
         sound = [name for name in names if name not in failures]
-        if sound and failure(sound, most=most) is not None:
+        if sound and failure(sound, pattern, build=build) is not None:
             together: list[str] = []
             for name in sound:
-                why = failure([*together, name], most=most)
+                why = failure([*together, name], pattern, build=build)
                 if why is None:
                     together.append(name)
                 else:
                     failures[name] = f"together with other groups {why}" if together else why
     return failures
+
+
+def check_plan(plan: PruningPlan, model: nn.Module, example: Example) -> None:
+    """Raise unless the network that a plan makes is its masked twin, with random weights too.
+
+    Raises:
+        PruningError: They differ, or cannot be compared.
+        PlanMismatch: The plan was made for another model.
+    """
+    why = disagreement(plan, subject(model, example), build=True)
+    why = why or disagreement(plan, Subject(evaluation_copy(model), example), build=True)
+    if why is not None:
+        raise PruningError(
+            f"the pruned {type(model).__name__} is not the original without the cut channels: "
+            f"{why}. Does its code decide on a number of channels? Keep another number of them, or "
+            f"take the decision out of its forward"
+        )
+
+
+def run(model: Callable[..., Any], example: Example) -> list[Tensor]:
+    """Return the tensors among a model's outputs, computed without gradients."""
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about sizes that modules without weights remember
+        return tensors(model(*example))
+
+
+def _check_comparable(nothing: PruningPlan, tried: Subject) -> None:
+    """Refuse a model whose answers say nothing about a cut; `nothing` is a plan without any."""
+    name = type(tried.model).__name__
+    try:
+        outputs = run(tried.model, tried.example)
+        for build in (False, True):
+            _outputs(nothing, tried, build=build)
+    except Exception as error:
+        raise PruningError(
+            f"{name} runs, but not a second time in a copy without any cut, so no cut can be "
+            f"checked: {type(error).__name__}: {first_line(error)}. Is there torch.cond in its "
+            f"forward (write torch.where), or does it keep tensors of its first run, or wrap "
+            f"another module (trace that)? With verify=False it is traced unchecked"
+        ) from error
+    if not any(output.numel() for output in outputs):
+        raise PruningError(
+            f"{name} returns no tensor with a value for the example, so no cut can be compared: "
+            f"return the tensors themselves, or register their class with "
+            f"torch.export.register_dataclass"
+        )
+    if not all(bool(output.isfinite().any()) for output in outputs if output.numel()):
+        raise PruningError(
+            f"{name} answers the example with NaN or inf only, so no cut can be compared: look at "
+            f"its weights, or pass another example"
+        )
+    if disagreement(nothing, tried) is not None:
+        raise PruningError(
+            f"{name} answers differently when it is asked the same twice in evaluation mode, so no "
+            f"cut can be checked: are there random numbers in its forward? Take them out, or trace "
+            f"with verify=False and check for yourself"
+        )
+
+
+def _outputs(
+    plan: PruningPlan, tried: Subject, *, build: bool
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Return the outputs of the pruned network and of its masked twin."""
+    model, example = tried.model, tried.example
+    if build:
+        return run(plan.apply(model), example), run(plan.mask(model), example)
+    named, _ = first_names(model)
+    masked = run(_Lent(model, plan.masked(named)), example)
+    with plan.resized(model):
+        return run(_Lent(model, plan.slice(named)), example), masked
+
+
+class _Lent:
+    """A model with the tensors of another network in the place of its own."""
+
+    def __init__(self, model: nn.Module, lent: Mapping[str, Tensor]) -> None:
+        self._model, self._tensors = model, dict(lent)
+
+    def __call__(self, *example: Any) -> Any:
+        return functional_call(self._model, self._tensors, example)
+
+
+def _converted(tried: Subject, dtype: torch.dtype) -> Subject | None:
+    """Return a network and its arguments in another type; None where it does not run in it."""
+
+    def changed(tensor: Tensor) -> Tensor:
+        return tensor.to(dtype) if tensor.is_floating_point() else tensor
+
+    try:
+        model = copy.deepcopy(tried.model).to(dtype)
+        example = tree_map_only(Tensor, changed, tried.example)
+        run(model, example)
+    except Exception:  # noqa: BLE001 - any code of the model's author may run here
+        return None
+    return Subject(model, example)
 
 
 def _separating(names: Sequence[str]) -> Iterator[list[str]]:
@@ -161,29 +258,9 @@ def _separating(names: Sequence[str]) -> Iterator[list[str]]:
                 yield some
 
 
-def run(model: Callable[..., Any], example: tuple[Any, ...]) -> list[Tensor]:
-    """Return the floating-point tensors among a model's outputs, computed without gradients."""
-    with torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about sizes that modules without weights remember
-        return list(_tensors(model(*example)))
-
-
 def _random_like(tensor: Tensor, rng: torch.Generator) -> Tensor:
     """Return values that keep activations in range: filters by fan-in, scales around one."""
     noise = torch.randn(tensor.shape, generator=rng)
     if tensor.dim() > 1:
         return noise.mul(math.sqrt(2 / max(1, tensor[0].numel())))
     return 1 + 0.2 * noise
-
-
-def _tensors(output: object) -> Iterator[Tensor]:
-    """Yield the floating-point tensors inside a model's output."""
-    if isinstance(output, Tensor):
-        if output.is_floating_point() or output.is_complex():
-            yield output
-    elif isinstance(output, Mapping):
-        for part in output.values():
-            yield from _tensors(part)
-    elif isinstance(output, list | tuple):
-        for part in output:
-            yield from _tensors(part)

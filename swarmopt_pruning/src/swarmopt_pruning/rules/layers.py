@@ -3,7 +3,7 @@
 from torch import Tensor
 from torch.fx import Node
 
-from swarmopt_pruning.labels import spread, varying
+from swarmopt_pruning.labels import constant, spread, varying
 from swarmopt_pruning.rules.table import Arguments, display, opaque, read_together, rule, shape_of
 from swarmopt_pruning.trace import Layer, Role, Value, Walk
 
@@ -45,7 +45,7 @@ def transposed_convolution(walk: Walk, node: Node, arguments: Arguments) -> Valu
     else:
         walk.bind(weight, 0, inputs, Role.FILTER)
     walk.bind(bias, 0, outputs, Role.BIAS)
-    source = _labels(walk, arguments["input"]).shape
+    source = shape_of(arguments["input"])
     _count(walk, weight, positions=source.numel() // source[1])
     return spread(outputs, 1, shape)
 
@@ -132,6 +132,10 @@ def prelu(walk: Walk, node: Node, arguments: Arguments) -> Value:
 def _layer_input(walk: Walk, node: Node, source: Node, weight: object, dim: int) -> Tensor | None:
     """Return one label per input channel of a layer, None where its weight is computed."""
     labels, name = walk.value(source), walk.tensor_name(weight)
+    given = walk.tensor_name(source)
+    if labels is None and given is not None and name is not None:  # such as learned queries
+        walk.freeze(source, f"is what {display(node)} reads, like an input of the model")
+        labels = constant(walk.tensors[given].shape)
     if not isinstance(labels, Tensor) or name is None:
         return None
     if dim == 1 and labels.dim() != walk.tensors[name].dim():
@@ -200,11 +204,4 @@ def _cure(walk: Walk, name: str) -> str | None:
 def _count(walk: Walk, weight: object, positions: int) -> None:
     name = walk.tensor_name(weight)
     if name is not None:
-        walk.layers.append(Layer(name, positions // walk.batch))
-
-
-def _labels(walk: Walk, source: Node) -> Tensor:
-    labels = walk.value(source)
-    if not isinstance(labels, Tensor):
-        raise TypeError(f"{source} carries no labels")
-    return labels
+        walk.layers.append(Layer(name, positions))

@@ -83,10 +83,24 @@ def check(*_: object) -> None:
 def opaque(walk: Walk, node: Node, reason: str | None = None) -> Value:
     """Freeze everything an operator reads; its result is as good as an input of the model."""
     name = display(node)
-    walk.freeze_inputs(node, reason or f"goes through {name}, which has no rule")
+    walk.freeze_inputs(node, reason or f"goes through {name}, which has no rule{_cure(name)}")
     if base_name(node) in PRODUCTS:
         walk.fixed_operators[name] = None
     return for_each_result(node, constant)
+
+
+CURES = {
+    "wrap_with_set_grad_enabled": (
+        "take torch.no_grad() out of forward and call the model in it (torch.utils.checkpoint has "
+        "one inside: give it use_reentrant=False)"
+    ),
+    "wrap_with_autocast": "take torch.autocast out of forward, and call the model in it",
+}
+"""What frees channels that go through a block of code that torch.export keeps as one operator."""
+
+
+def _cure(name: str) -> str:
+    return f"; {CURES[name]}" if name in CURES else ""
 
 
 def read_together(node: Node) -> str:
