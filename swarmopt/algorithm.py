@@ -13,7 +13,7 @@ from numpy.random import Generator, Philox
 
 from swarmopt.domain import Domain
 from swarmopt.errors import SettingError
-from swarmopt.types import Matrix, Vector
+from swarmopt.types import Integers, Matrix, Vector
 
 ASK = 0
 EVALUATION = 1
@@ -49,10 +49,13 @@ class Candidates:
 
     def first(self, n: int) -> Self:
         """Return the first n candidates."""
-        if n == len(self.unit):
-            return self
+        return self if n == len(self.unit) else self.rows(slice(n))
+
+    def rows(self, chosen: slice | Integers) -> Self:
+        """Return the chosen candidates."""
         arrays = {f.name: getattr(self, f.name) for f in fields(self)}
-        return replace(self, **{k: v[:n] for k, v in arrays.items() if isinstance(v, np.ndarray)})
+        some = {k: v[chosen] for k, v in arrays.items() if isinstance(v, np.ndarray)}
+        return replace(self, **some)
 
     def at(self, unit: Matrix) -> Self:
         """Return the same candidates at other positions, (n, d)."""

@@ -9,7 +9,6 @@ import math
 
 import numpy as np
 
-from swarmopt.algorithms import moves
 from swarmopt.algorithms.landscape import Archive, Landscape
 from swarmopt.algorithms.ssa_columns import Columns
 from swarmopt.types import Matrix, Vector
@@ -43,13 +42,9 @@ def lowest(landscape: Landscape, archive: Archive, reach: float) -> Vector | Non
     unit, around, costs = _walked(landscape, unit)
     if not columns.purely_discrete:
         return unit
-    known = set(moves.row_keys(archive.unit).tolist())
     candidates = np.concatenate([unit[None], around[costs.argsort(kind="stable")]])
-    for candidate, key in zip(candidates, moves.row_keys(candidates).tolist(), strict=True):
-        if key not in known:
-            found: Vector = candidate
-            return found
-    return None
+    new = ~archive.knows(candidates)
+    return candidates[new.argmax()] if new.any() else None
 
 
 def trust_region_step(gradient: Vector, hessian: Matrix, radius: float) -> Vector:

@@ -26,7 +26,7 @@ import numpy as np
 from swarmopt.algorithms import moves
 from swarmopt.algorithms.flock_model import FlockModel
 from swarmopt.algorithms.ssa_columns import Columns
-from swarmopt.types import Integers, Matrix, Vector
+from swarmopt.types import Integers, Mask, Matrix, Vector
 
 REMEMBERED = 400  # points of the archive
 MOST = 150  # points fitted
@@ -56,6 +56,11 @@ class Archive:
             np.concatenate([self.unit, unit])[-REMEMBERED:],
             np.concatenate([self.key, key])[-REMEMBERED:],
         )
+
+    def knows(self, unit: Matrix) -> Mask:
+        """Return (n,) which points, (n, d) with discrete values centred, are remembered."""
+        known = set(moves.row_keys(self.unit).tolist())
+        return np.array([key in known for key in moves.row_keys(unit).tolist()], bool)
 
 
 @dataclass(frozen=True, eq=False)

@@ -398,15 +398,8 @@ def _split(offspring: Birds, flying: Integers) -> Birds:
     """Return the offspring that fly, (m,) ascending indices, and with them those spared."""
     stays = np.ones(len(offspring), bool)
     stays[flying] = False
-    return Birds(
-        offspring.unit[flying],
-        offspring.role[flying],
-        offspring.slot[flying],
-        offspring.weight[flying],
-        offspring.crossover[flying],
-        offspring.epoch,
-        Spared(offspring.unit[stays], offspring.role[stays]),
-    )
+    spared = Spared(offspring.unit[stays], offspring.role[stays])
+    return replace(offspring.rows(flying), spared=spared)
 
 
 def _joined(diver: Birds, offspring: Birds) -> Birds:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from swarmopt.algorithms import moves
 from swarmopt.algorithms.descent import lowest
 from swarmopt.algorithms.flock_model import FlockModel
 from swarmopt.algorithms.landscape import Archive, Landscape, fitted
@@ -83,11 +82,8 @@ class Survey:
         if self.landscape is None or n_flying >= n:
             return np.arange(n)
         cost = self.landscape.predict(unit)
-        columns = self.landscape.coordinates.columns
-        if columns.purely_discrete:
-            known = set(moves.row_keys(self.archive.unit).tolist())
-            again = [key in known for key in moves.row_keys(unit).tolist()]
-            cost = np.where(again, np.inf, cost)
+        if self.landscape.coordinates.columns.purely_discrete:
+            cost = np.where(self.archive.knows(unit), np.inf, cost)
         return np.sort(cost.argsort(kind="stable")[:n_flying])
 
     def told(

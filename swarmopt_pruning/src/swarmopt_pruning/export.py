@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves
+from torch import nn
 
+from swarmopt_pruning.compare import tensors
 from swarmopt_pruning.errors import NotExportable, PruningError
 from swarmopt_pruning.exported import (
     Arguments,
@@ -20,7 +20,6 @@ from swarmopt_pruning.exported import (
     first_line,
     program_of,
     quiet,
-    tensors,
     tried,
 )
 
@@ -122,7 +121,7 @@ def _onnx_call(path: Path) -> Callable[[Arguments], Outputs]:
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
     def call(arguments: Arguments) -> Outputs:
-        arrays = [leaf.numpy() for leaf in tree_leaves(arguments) if isinstance(leaf, Tensor)]
+        arrays = [tensor.numpy() for tensor in tensors(arguments)]
         names = [wanted.name for wanted in session.get_inputs()]
         results = session.run(None, dict(zip(names, arrays, strict=True)))
         return [torch.from_numpy(np.asarray(result)) for result in results]

@@ -13,7 +13,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
-from torch.utils._pytree import tree_leaves
 
 from swarmopt_pruning import compare
 from swarmopt_pruning.errors import NotExportable, PruningError
@@ -130,8 +129,8 @@ def tried(
         difference = 0.0
         for arguments in examples:
             with torch.no_grad():
-                expected = tensors(working(*arguments))
-                again = tensors(working(*arguments))
+                expected = compare.tensors(working(*arguments))
+                again = compare.tensors(working(*arguments))
             _check_repeats(model, expected, again, path)
             difference = max(difference, _difference(expected, call(arguments), path))
         for made in Path(folder).iterdir():  # large ONNX files keep their weights beside them
@@ -173,11 +172,6 @@ def _difference(expected: Outputs, found: Outputs, path: Path) -> float:
             )
         largest = max(largest, gap)
     return largest
-
-
-def tensors(outputs: object) -> list[Tensor]:
-    """Return all tensors inside a network's output, in order."""
-    return [leaf for leaf in tree_leaves(outputs) if isinstance(leaf, Tensor)]
 
 
 @contextlib.contextmanager
