@@ -82,7 +82,7 @@ def swarmopt_register_evaluators() -> list[Registration]:
     """Return the evaluators."""
     return [
         Registration(
-            "in-process", "swarmopt.evaluate.in_process:evaluate", "One call in this process."
+            "in-process", "swarmopt.evaluate.in_process:InProcess", "One call in this process."
         )
     ]
 

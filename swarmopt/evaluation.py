@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swarmopt.errors import ObjectiveError
-from swarmopt.types import Vector
+from swarmopt.types import Integers, Vector
 
 SMALLEST, LARGEST = float(np.nextafter(0.0, 1.0)), float(np.finfo(float).max)
 INFEASIBLE = 1e300  # keys from here on are infeasible; costs from here on count as not finite
@@ -110,6 +110,15 @@ class Evaluation:
         if self.status is not None:
             usable &= (self.status == Outcome.OK) | (self.status == Outcome.CENSORED)
         return key if usable.all() else np.where(usable, key, np.inf)
+
+    def rows(self, chosen: Integers) -> "Evaluation":
+        """Return the evaluation of the chosen points."""
+        return Evaluation(
+            self.cost[chosen],
+            None if self.violation is None else self.violation[chosen],
+            None if self.status is None else self.status[chosen],
+            [self.info[i] for i in chosen] if self.info else (),
+        )
 
     @classmethod
     def failed(cls, n: int, outcome: Outcome, error: str) -> "Evaluation":

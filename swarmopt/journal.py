@@ -60,7 +60,7 @@ class Journal:
         self._db = connection
         self._path = path
         self._digest = b""
-        self._parts: list[NDArray[np.void]] = []  # of the batch that is being evaluated
+        self._parts: dict[int, list[NDArray[np.void]]] = {}  # of the batches that wait, by number
         self._committed = time.monotonic()
 
     @classmethod
@@ -87,12 +87,12 @@ class Journal:
         except sqlite3.Error as error:
             raise _cannot_write(path, error) from error
 
-    def add(self, batch: int, ids: range, x: Matrix, evaluation: Evaluation) -> None:
+    def add(self, batch: int, ids: Integers, x: Matrix, evaluation: Evaluation) -> None:
         """Write finished evaluations.
 
         Args:
             batch: its number.
-            ids: n ids.
+            ids: (n,) in any order.
             x: (n, d) points.
             evaluation: of these points.
         """
@@ -103,12 +103,12 @@ class Journal:
         part["cost"] = evaluation.cost
         part["violation"] = 0.0 if evaluation.violation is None else evaluation.violation
         part["status"] = evaluation.outcome
-        self._parts.append(part)
+        self._parts.setdefault(batch, []).append(part)
         text = part["x"].tobytes()
         size = 8 * x.shape[1]
         info = [json.dumps(jsonable(row)) if row else None for row in evaluation.info] or [None] * n
         rows = zip(
-            ids,
+            part["id"].tolist(),
             [batch] * n,
             [text[i : i + size] for i in range(0, n * size, size)],
             part["cost"].tolist(),
@@ -125,9 +125,14 @@ class Journal:
             raise _cannot_write(self._path, error) from error
 
     def close_batch(self, number: int, ids: range, seconds: float) -> None:
-        """Write that a batch is complete, and commit."""
-        self._digest = _chained(self._digest, self._parts)
-        self._parts = []
+        """Write that a batch is complete, and commit.
+
+        Args:
+            number: of the batch.
+            ids: of its first evaluations that are told; others were cut off by the time limit.
+            seconds: of the search so far.
+        """
+        self._digest = _chained(self._digest, self._parts.pop(number, []), len(ids))
         row = (number, ids.start, len(ids), seconds, self._digest)
         try:
             self._db.execute("INSERT INTO batch VALUES (?, ?, ?, ?, ?)", row)
@@ -234,12 +239,12 @@ def _row_type(d: int) -> np.dtype[np.void]:
     )
 
 
-def _chained(previous: bytes, parts: list[NDArray[np.void]]) -> bytes:
-    """Return the digest of a batch, whatever parts it came in, after the digest before it."""
+def _chained(previous: bytes, parts: list[NDArray[np.void]], n: int) -> bytes:
+    """Return the digest of a batch's first n rows, whatever parts they came in, after another."""
     hashed = blake2b(previous, digest_size=16)
     if parts:
         rows = np.concatenate(parts)
-        hashed.update(rows[np.argsort(rows["id"])].tobytes())
+        hashed.update(rows[np.argsort(rows["id"])][:n].tobytes())
     return hashed.digest()
 
 

@@ -66,7 +66,7 @@ class Hooks:
 
     @hookspec
     def swarmopt_register_evaluators(self) -> Iterable[Registration]:  # type: ignore[empty-body]
-        """Return evaluators: targets are functions like `swarmopt.evaluate.in_process.evaluate`."""
+        """Return evaluators: targets make a `swarmopt.evaluate.evaluator.Evaluator`."""
 
     @hookspec
     def swarmopt_register_commands(self) -> Iterable[Registration]:  # type: ignore[empty-body]

@@ -2,7 +2,7 @@
 
 import inspect
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -14,7 +14,8 @@ from swarmopt import folder as run_folder
 from swarmopt import plugins
 from swarmopt.algorithm import AnyAlgorithm
 from swarmopt.errors import FinishError, FolderError, SettingError
-from swarmopt.evaluate.in_process import evaluate
+from swarmopt.evaluate.evaluator import Evaluator, Finished, Work
+from swarmopt.evaluate.in_process import InProcess
 from swarmopt.evaluation import Evaluation, Outcome
 from swarmopt.inputs import (
     Points,
@@ -48,6 +49,7 @@ class Display(Protocol):
 
 def iterate(
     search: Search,
+    evaluator: Evaluator,
     *,
     journal: Journal | None = None,
     display: Display | None = None,
@@ -57,32 +59,70 @@ def iterate(
 
     Args:
         search: not started yet.
+        evaluator: of its problem.
         journal: where evaluations are recorded before the algorithm is told.
         display: told of every evaluation.
         lookahead: how many batches asking may run ahead of telling.
     """
-    asked: deque[Batch] = deque()
+    pending: deque[_Pending] = deque()
     while not search.done:
-        while search.can_ask and len(asked) <= lookahead:
-            asked.append(search.ask())
-        batch = asked.popleft()
-        parts: list[Evaluation] = []
-        n = 0
-        for part in evaluate(search.problem, batch.x, batch.seeds, np.inf) if len(batch) else ():
-            rows = slice(n, n + len(part))
-            if journal is not None:
-                journal.add(batch.number, batch.ids[rows], batch.x[rows], part)
-            parts.append(part)
-            n += len(part)
+        while search.can_ask and len(pending) <= lookahead:
+            batch = search.ask()
+            pending.append(_Pending(batch))
+            if len(batch):
+                rows = np.arange(len(batch))
+                evaluator.submit(Work(batch.number, rows, batch.x, batch.seeds, np.inf))
+        first = pending[0]
+        while not first.complete and evaluator.busy:
+            finished = evaluator.wait()
+            _receive(finished, pending, journal)
             if display is not None:
-                display.evaluated(search.nfev + n)
+                display.evaluated(search.nfev + sum(p.n for p in pending))
             if search.out_of_time:
-                break
-        evaluation = Evaluation.join(parts)
+                evaluator.drop()
+        pending.popleft()
+        batch, evaluation = first.batch, first.evaluation()
         if journal is not None:
-            journal.close_batch(batch.number, batch.ids[:n], search.seconds)
+            journal.close_batch(batch.number, batch.ids[: len(evaluation)], search.seconds)
         _report_failures(batch, evaluation)
         yield from search.tell(batch, evaluation)
+
+
+class _Pending:
+    """A batch that was asked for and not told yet, and what is known of its points."""
+
+    def __init__(self, batch: Batch) -> None:
+        self.batch = batch
+        self.n = 0  # evaluations that have finished
+        self._parts: list[Finished] = []
+
+    @property
+    def complete(self) -> bool:
+        return self.n == len(self.batch)
+
+    def add(self, finished: Finished) -> None:
+        self._parts.append(finished)
+        self.n += len(finished.rows)
+
+    def evaluation(self) -> Evaluation:
+        """Return the evaluation of the first points, up to the first that is missing."""
+        joined = Evaluation.join([part.evaluation for part in self._parts])
+        if len(self._parts) <= 1 and self.complete:
+            return joined
+        rows = np.concatenate([part.rows for part in self._parts]) if self._parts else np.empty(0)
+        order = rows.argsort()
+        n_first = int((rows[order] == np.arange(len(rows))).cumprod().sum())
+        return joined.rows(order[:n_first])
+
+
+def _receive(finished: Finished, pending: Iterable[_Pending], journal: Journal | None) -> None:
+    """Record what has finished, and add it to its batch."""
+    waiting = next(p for p in pending if p.batch.number == finished.batch)
+    batch, rows = waiting.batch, finished.rows
+    if journal is not None:
+        ids = rows + batch.ids.start
+        journal.add(batch.number, ids, batch.x[rows], finished.evaluation)
+    waiting.add(finished)
 
 
 def _report_failures(batch: Batch, evaluation: Evaluation) -> None:
@@ -268,7 +308,9 @@ def _search(
 
             title = f"{search.problem.name} {search.algorithm.name}"
             display = stack.enter_context(ProgressBar(title, search.limits.budget))
-        for step in iterate(search, journal=journal, display=display, lookahead=lookahead):
+        evaluator = stack.enter_context(InProcess(search.problem))
+        steps = iterate(search, evaluator, journal=journal, display=display, lookahead=lookahead)
+        for step in steps:
             if display is not None:
                 display.told(step)
             hooks.observe("swarmopt_generation_finished", {"step": step})

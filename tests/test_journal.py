@@ -137,7 +137,7 @@ def test_the_digest_is_the_same_in_parts_as_at_once(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         with record.Journal.create(tmp_path / name, space) as journal:
             for rows in parts:
-                journal.add(0, range(2)[rows], x[rows], Evaluation(cost[rows]))
+                journal.add(0, np.arange(2)[rows], x[rows], Evaluation(cost[rows]))
             journal.close_batch(0, range(2), 0.0)
     assert digests(tmp_path / "whole") == digests(tmp_path / "parts")
 
@@ -350,7 +350,7 @@ def test_a_folder_that_cannot_be_finished_leaves_nothing(
 def test_a_full_disk_is_one_clear_error_and_what_was_written_stays(tmp_path: Path) -> None:
     def write(journal: record.Journal, number: int) -> None:
         ids = range(number, number + 1)
-        journal.add(number, ids, np.zeros((1, 1)), Evaluation(np.full(1, float(number))))
+        journal.add(number, np.array(ids), np.zeros((1, 1)), Evaluation(np.full(1, float(number))))
         journal.close_batch(number, ids, 0.0)
 
     def write_until_full(journal: record.Journal) -> None:

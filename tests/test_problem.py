@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from swarmopt.algorithm import Seeds
 from swarmopt.errors import ObjectiveError
-from swarmopt.evaluate.in_process import evaluate
+from swarmopt.evaluate.evaluator import Work
+from swarmopt.evaluate.in_process import InProcess
 from swarmopt.evaluation import INFEASIBLE, Evaluation, Outcome
 from swarmopt.problem import FunctionProblem, Problem
 from swarmopt.space import Space
@@ -26,8 +27,17 @@ def seeds(n: int) -> Seeds:
     return Seeds(7, range(n))
 
 
+def evaluate(problem: Problem, x: Matrix) -> list[Evaluation]:
+    evaluator = InProcess(problem)
+    evaluator.submit(Work(0, np.arange(len(x)), x, seeds(len(x)), np.inf))
+    parts = []
+    while evaluator.busy:
+        parts.append(evaluator.wait().evaluation)
+    return parts
+
+
 def run(problem: Problem, x: Matrix) -> Evaluation:
-    return Evaluation.join(list(evaluate(problem, x, seeds(len(x)), np.inf)))
+    return Evaluation.join(evaluate(problem, x))
 
 
 def key(cost: list[float], violation: list[float] | None = None) -> Vector:
@@ -396,9 +406,9 @@ def test_points_draw_the_same_numbers_alone_and_together() -> None:
 
 
 def test_parts_come_one_by_one_where_points_are_evaluated_one_by_one() -> None:
-    parts = evaluate(Noise(False), POINTS[:, :2], seeds(3), np.inf)
+    parts = evaluate(Noise(False), POINTS[:, :2])
     assert [len(part) for part in parts] == [1, 1, 1]
-    parts = evaluate(Noise(True), POINTS[:, :2], seeds(3), np.inf)
+    parts = evaluate(Noise(True), POINTS[:, :2])
     assert [len(part) for part in parts] == [3]
 
 
