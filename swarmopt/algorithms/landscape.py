@@ -33,7 +33,7 @@ MOST = 150  # points fitted
 RIDGE = 1e-5  # on mean squared lengths of 1
 RIDGE_OF_CHOICES = 1e-4
 HEAVIEST = 20.0  # weight of the best point, the worst has 1
-JUDGED = 10  # latest points by which a landscape is judged
+JUDGED = 15  # latest points by which a landscape is judged
 NO_COST = 1e300  # keys from here on stand for points that cost nothing one could fit
 NEGATIVE = -1e-8  # keeps the free part of the equations regular
 

@@ -11,8 +11,8 @@ replaces the source's coin R2 < ST. The alarm is a flock that has collapsed, or 
 or stagnates: all fly off to a new place, twice as many, and the best is kept outside.
 
 Before the second restart, with up to 40 free variables, the flock surveys the landscape, a
-quadratic fitted to what it remembers: between generations a bird dives to its lowest point, and of
-a generation only those fly that look best from above. Here the values of costs count, not their
+quadratic fitted to what it remembers: in every generation a bird dives to its lowest point, and of
+the others only those fly that look best from above. Here the values of costs count, not their
 order alone.
 """
 
@@ -28,6 +28,7 @@ from swarmopt.algorithm import Horizon
 from swarmopt.algorithms import flock_model, moves, ssa_roles
 from swarmopt.algorithms.flock_model import FlockModel
 from swarmopt.algorithms.ssa_columns import Columns
+from swarmopt.algorithms.ssa_flight import led, together
 from swarmopt.algorithms.ssa_flock import NEAREST, Flock, SuccessMemory, Watch, nearest
 from swarmopt.algorithms.ssa_state import (
     DIVER,
@@ -38,7 +39,6 @@ from swarmopt.algorithms.ssa_state import (
     SETTLER,
     Birds,
     Shares,
-    Spared,
     SSAState,
 )
 from swarmopt.algorithms.ssa_survey import SURVEYED, Survey
@@ -125,30 +125,26 @@ class SSA:
         return self._epoch(Columns(domain), horizon.batch, 0, None, np.inf)
 
     def ask(self, state: SSAState, rng: Generator) -> Birds:
-        """Return the first birds of an epoch, a dive, or those of a generation that are to fly.
+        """Return the first birds of an epoch, or those of a generation that are to fly.
 
-        With a batch of one a dive is a batch of its own, else it joins the generation.
+        A diver leads the generation wherever the landscape has a lowest point.
         """
         flock, survey = state.flock, state.survey
         if flock is None or not len(state.columns.free):
             return self._settlers(state, rng)
-        lowest = survey.dive() if survey is not None and survey.diving else None
-        diver = None if lowest is None else _one(lowest, DIVER, state.epoch)
-        if diver is not None and state.batch == 1:
-            return diver
-        offspring = self._offspring(state, flock, rng)
         if survey is None:
-            return offspring
-        alone = 0 if diver is None else 1
-        flying = survey.flying(
-            state.columns.domain.centre(offspring.unit), max(1, state.batch - alone)
-        )
-        if len(flying) < len(offspring):
-            offspring = _split(offspring, flying)
-        return offspring if diver is None else _joined(diver, offspring)
+            return self._offspring(state, flock, flock.unit, rng)
+        lowest = survey.dive()
+        dive = np.empty((0, state.columns.domain.d)) if lowest is None else lowest[None]
+        known = np.concatenate([survey.archive.unit, dive])
+        offspring = self._offspring(state, flock, known, rng)
+        return led(survey, state.columns, state.batch, dive, offspring)
 
-    def _offspring(self, state: SSAState, flock: Flock, rng: Generator) -> Birds:
-        """Return a whole generation: each role's share."""
+    def _offspring(self, state: SSAState, flock: Flock, known: Matrix, rng: Generator) -> Birds:
+        """Return a whole generation: each role's share.
+
+        In a purely discrete space none of it is among the known points, (m, d).
+        """
         columns, n = state.columns, state.n
         a, b = _cuts(state.share, n, rng.random())
         role = np.zeros(n, np.int64)  # PRODUCER
@@ -178,7 +174,7 @@ class SSA:
         if np.count_nonzero(np.abs(unit - 0.5) > 0.5):
             unit = moves.reflect(unit, rng)
         if columns.purely_discrete:
-            unit = ssa_roles.renewed(columns, flock, unit, rng)
+            unit = ssa_roles.renewed(columns, flock, known, unit, rng)
         return Birds(unit, role, slot, weight, crossover, state.epoch)
 
     def tell(self, state: SSAState, candidates: Birds, key: Vector) -> SSAState:
@@ -209,9 +205,9 @@ class SSA:
         if survey is not None:
             survey = survey.told(columns, new_flock.leader, state.model, centred, key)
             if role[0] == DIVER:
-                survey = survey.dived_to(unit[0], float(key[0]), won=bool(key[0] < leader))
+                survey = survey.dived(won=bool(key[0] < leader))
         state = replace(state, flock=new_flock, survey=survey)
-        if role[0] == SETTLER or (role[0] == DIVER and len(key) == 1):
+        if role[0] == SETTLER:
             return state
         return self._generation(state, flock, candidates, key)
 
@@ -230,11 +226,8 @@ class SSA:
         leader = float(before.key[before.order[0]])
         credit, share = self._credited(state, leader, candidates.role, key)
         unit, ranking, role = candidates.unit, key, candidates.role
-        least = float(key.min())
-        if survey is not None:
-            unit, ranking, role = _together(survey, columns, candidates, key)
-            least = min(least, float(survey.dived_key.min(initial=np.inf)))
-            survey = survey.after_generation()
+        if survey is not None and candidates.spared is not None:
+            unit, ranking, role = together(survey, columns, candidates, key)
         order = ranking.argsort(kind="stable")[: state.n]
         ranked = unit[order]
         centred = columns.domain.centre(ranked) if columns.n_discrete else ranked
@@ -246,8 +239,7 @@ class SSA:
             success=_succeeded(state.success, before, candidates, key),
             credit=credit,
             share=share,
-            watch=state.watch.seen(least),
-            survey=survey,
+            watch=state.watch.seen(float(key.min())),
         )
         if self._alarmed(new):
             return self._epoch(columns, state.batch, state.epoch + 1, state.best, state.best_key)
@@ -386,57 +378,6 @@ def _cuts(share: Shares, n: int, u: float) -> tuple[int, int]:
     producers, scroungers, scouts = share
     total = producers + scroungers + scouts
     return int(producers / total * n + u), int((producers + scroungers) / total * n + u)
-
-
-def _one(unit: Vector, role: int, epoch: int) -> Birds:
-    """Return a batch of one bird that competes with the bird nearest to it."""
-    none = np.zeros(1)
-    return Birds(unit[None], np.array([role]), np.array([NEAREST]), none, none, epoch)
-
-
-def _split(offspring: Birds, flying: Integers) -> Birds:
-    """Return the offspring that fly, (m,) ascending indices, and with them those spared."""
-    stays = np.ones(len(offspring), bool)
-    stays[flying] = False
-    spared = Spared(offspring.unit[stays], offspring.role[stays])
-    return replace(offspring.rows(flying), spared=spared)
-
-
-def _joined(diver: Birds, offspring: Birds) -> Birds:
-    """Return the diver and the offspring as one batch."""
-    return Birds(
-        np.concatenate([diver.unit, offspring.unit]),
-        np.concatenate([diver.role, offspring.role]),
-        np.concatenate([diver.slot, offspring.slot]),
-        np.concatenate([diver.weight, offspring.weight]),
-        np.concatenate([diver.crossover, offspring.crossover]),
-        offspring.epoch,
-        offspring.spared,
-    )
-
-
-def _together(
-    survey: Survey, columns: Columns, candidates: Birds, key: Vector
-) -> tuple[Matrix, Vector, Integers]:
-    """Return all that a generation teaches the model: points, what ranks them, and their roles.
-
-    The best dive is one of them. Where some were spared, the landscape ranks all.
-    """
-    unit, role = candidates.unit, candidates.role
-    if len(survey.dived_key):
-        best = int(survey.dived_key.argmin())
-        mine = role != DIVER  # in a batch of several the dive is there already
-        unit = np.concatenate([unit[mine], survey.dived[best : best + 1]])
-        role = np.append(role[mine], DIVER)
-        key = np.append(key[mine], survey.dived_key[best])
-    spared = candidates.spared
-    if spared is None:
-        return unit, key, role
-    unit, role = np.concatenate([unit, spared.unit]), np.append(role, spared.role)
-    if survey.landscape is None:
-        return unit, np.append(key, np.full(len(spared.role), np.inf)), role
-    centred = columns.domain.centre(unit) if columns.n_discrete else unit
-    return unit, survey.landscape.predict(centred), role
 
 
 def _succeeded(

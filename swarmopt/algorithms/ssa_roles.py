@@ -157,16 +157,22 @@ def explored(columns: Columns, flock: Flock, unit: Matrix, chosen: Mask, rng: Ge
     return moves.kick(columns.domain, unit, chosen, 1.0 + np.maximum(spread, 1.0), rng)
 
 
-def renewed(columns: Columns, flock: Flock, unit: Matrix, rng: Generator) -> Matrix:
-    """Return (n, d) with duplicates of the flock and within the batch moved to other levels."""
-    m = len(flock)
+def renewed(columns: Columns, flock: Flock, known: Matrix, unit: Matrix, rng: Generator) -> Matrix:
+    """Return (n, d) with duplicates of known points and within the batch moved to other levels.
+
+    Args:
+        columns: of the domain.
+        flock: whose birds show the way.
+        known: (m, d) points, discrete values centred.
+        unit: (n, d) the batch.
+        rng: to draw from.
+    """
+    m = len(known)
     for _ in range(RENEWALS):
-        rows = np.concatenate([flock.unit, columns.domain.centre(unit)])
-        if len(set(moves.row_keys(rows).tolist())) == len(rows):
-            break
-        known = np.ones(len(rows), bool)
-        known[moves.first_of_each(rows)] = False
-        again = known[m:].nonzero()[0]  # none where only the flock holds duplicates
+        rows = np.concatenate([known, columns.domain.centre(unit)])
+        repeated = np.ones(len(rows), bool)
+        repeated[moves.first_of_each(rows)] = False
+        again = repeated[m:].nonzero()[0]
         if not len(again):
             break
         unit = unit.copy()

@@ -1,10 +1,11 @@
 """What the flock knows of the landscape, and how it uses that: dives, and who need not fly.
 
-A dive is one candidate at the landscape's lowest point within reach. Reach grows when a dive beats
-the leader and shrinks when it does not, as the radius of a trust region. Of a generation's
-offspring only those fly that the landscape holds for best; the less it is trusted, the more. The
-others are told to the flock's model with the costs that the landscape predicts (Hansen, "A global
-surrogate assisted CMA-ES", 2019).
+A dive is one candidate of each generation, at the landscape's lowest point within reach. Reach
+grows when a dive beats the leader and shrinks when it does not, as the radius of a trust region. Of
+the generation's offspring only those fly that the landscape holds for best; the less it is trusted,
+the more, and none but the diver where it is trusted wholly. The others are told to the flock's
+model with the costs that the landscape predicts (Hansen, "A global surrogate assisted CMA-ES",
+2019).
 """
 
 import math
@@ -21,10 +22,10 @@ from swarmopt.types import Integers, Matrix, Vector
 WIDEST = 40  # free variables up to which a landscape is fitted
 CHOICES = 400  # and levels of unordered ones, in all
 SURVEYED = 2  # epochs with a landscape: a function that outlasts them has many valleys
-TRUSTED = 0.9  # Kendall's tau from which on one offspring of a generation flies
-DOUBTED = 0.4  # and up to which all do
+TRUSTED, DOUBTED = 0.6, 0.2  # Kendall's tau from which on no offspring need fly; up to which all do
+TRUSTED_OF_MIXED, DOUBTED_OF_MIXED = 0.9, 0.4  # where rounding bends what reals do
 FURTHER, NEARER = 1.5, 0.6  # factors on reach after a dive
-FURTHEST, NEAREST_REACH = 2.0, 0.02
+FURTHEST, NEAREST_REACH = 2.0, 0.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,33 +36,21 @@ class Survey:
         archive: points evaluated.
         landscape: fitted to them; None where that is not possible.
         reach: of a dive, in units of the radius within which points were fitted.
-        diving: whether a dive comes next.
-        dived: (m, d) the dives since the last generation.
-        dived_key: (m,) their keys.
     """
 
     archive: Archive
     landscape: Landscape | None
     reach: float
-    diving: bool
-    dived: Matrix
-    dived_key: Vector
 
     @classmethod
     def begun(cls, unit: Matrix, key: Vector) -> "Survey":
         """Return what the first birds of an epoch tell, (n, d) with discrete values centred."""
-        nothing = np.empty((0, unit.shape[1]))
-        return cls(Archive(unit, key), None, 1.0, diving=True, dived=nothing, dived_key=np.empty(0))
+        return cls(Archive(unit, key), None, 1.0)
 
     @staticmethod
     def can(columns: Columns) -> bool:
         """Return whether there are few enough variables."""
         return 0 < len(columns.free) <= WIDEST and columns.categories.sum() <= CHOICES
-
-    @property
-    def trust(self) -> float:
-        """Of the landscape, in [-1, 1]; -1 without one."""
-        return -1.0 if self.landscape is None else self.landscape.trust
 
     def dive(self) -> Vector | None:
         """Return the lowest point within reach, (d,); None where there is none."""
@@ -77,12 +66,17 @@ class Survey:
             least: how many at least.
         """
         n = len(unit)
-        doubt = (TRUSTED - self.trust) / (TRUSTED - DOUBTED)
+        if self.landscape is None:
+            return np.arange(n)
+        columns = self.landscape.coordinates.columns
+        mixed = columns.n_discrete > 0 and not columns.purely_discrete
+        high, low = (TRUSTED_OF_MIXED, DOUBTED_OF_MIXED) if mixed else (TRUSTED, DOUBTED)
+        doubt = (high - self.landscape.trust) / (high - low)
         n_flying = max(least, math.ceil(n * min(max(doubt, 0.0), 1.0)))
-        if self.landscape is None or n_flying >= n:
+        if n_flying >= n:
             return np.arange(n)
         cost = self.landscape.predict(unit)
-        if self.landscape.coordinates.columns.purely_discrete:
+        if columns.purely_discrete:
             cost = np.where(self.archive.knows(unit), np.inf, cost)
         return np.sort(cost.argsort(kind="stable")[:n_flying])
 
@@ -93,17 +87,7 @@ class Survey:
         archive = self.archive.seen(unit, key)
         return replace(self, archive=archive, landscape=fitted(archive, columns, leader, model))
 
-    def dived_to(self, unit: Vector, key: float, *, won: bool) -> "Survey":
-        """Return the survey after a dive: another comes if this one beat the leader."""
+    def dived(self, *, won: bool) -> "Survey":
+        """Return the survey after a dive that beat the leader, or did not."""
         reach = self.reach * (FURTHER if won else NEARER)
-        return replace(
-            self,
-            reach=min(max(reach, NEAREST_REACH), FURTHEST),
-            diving=won,
-            dived=np.concatenate([self.dived, unit[None]]),
-            dived_key=np.append(self.dived_key, key),
-        )
-
-    def after_generation(self) -> "Survey":
-        """Return the survey with its dives forgotten and the next one due."""
-        return replace(self, diving=True, dived=self.dived[:0], dived_key=self.dived_key[:0])
+        return replace(self, reach=min(max(reach, NEAREST_REACH), FURTHEST))
