@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from swarmopt.algorithms import flock_model, landscape
-from swarmopt.algorithms.descent import lowest, trust_region_step
+from swarmopt.algorithms.descent import _walked, lowest, trust_region_step
 from swarmopt.algorithms.flock_model import FlockModel
 from swarmopt.algorithms.landscape import Archive, Landscape, fitted, kendall
 from swarmopt.algorithms.ssa_columns import Columns
@@ -123,13 +123,27 @@ def test_derivatives_are_those_of_the_prediction() -> None:
     other = leader.copy()
     other[1] = (np.floor(leader[1] * 4) + 1) % 4 / 4 + 0.125
     z = 1e-3 * np.random.default_rng(0).standard_normal(3)
-    for choice in (leader, other):
+    for choice in (leader, other, unit[4]):
         moved = [choice.copy() for _ in range(2)]
         moved[0][columns.numeric] += z @ found.coordinates.back
         moved[1][columns.numeric] -= z @ found.coordinates.back
         up, down, here = found.predict(np.array([*moved, choice]))
-        assert up - down == pytest.approx(2 * found.gradient(choice) @ z, rel=1e-6)
-        assert up + down - 2 * here == pytest.approx(z @ found.hessian @ z, rel=1e-4)
+        assert up - down == pytest.approx(2 * found.gradient(choice)[:3] @ z, rel=1e-6)
+        assert up + down - 2 * here == pytest.approx(z @ found.hessian[:3, :3] @ z, rel=1e-4)
+
+
+def test_where_a_walk_ends_every_single_step_adds_what_is_predicted() -> None:
+    columns = columns_of([Integer(0, 6), LETTERS, Real(0, 1), Integer(0, 1), LETTERS])
+    unit = points(columns, 60, seed=3)
+    found = around_best(columns, unit, np.sin(7 * unit).sum(axis=1) + unit[:, 0] * unit[:, 4])
+    for start in unit[:20]:
+        end, around, adds = _walked(found, start)
+        here = found.predict(end[None])[0]
+        np.testing.assert_allclose(found.predict(around) - here, adds, rtol=1e-6, atol=1e-9)
+        np.testing.assert_array_equal(around, columns.neighbours(end))
+        assert adds.min() >= -1e-9
+        assert end[2] == start[2]
+        assert here <= found.predict(start[None])[0] + 1e-9
 
 
 def test_trust_is_taken_from_points_that_the_fit_did_not_see(

@@ -15,6 +15,7 @@ from swarmopt.types import Matrix, Vector
 
 NEWTON_STEPS = 20
 TOLERANCE = 0.01  # of the radius
+NOTHING = 1e-12  # in units of the spread of the costs
 
 
 def lowest(landscape: Landscape, archive: Archive, reach: float) -> Vector | None:
@@ -30,8 +31,9 @@ def lowest(landscape: Landscape, archive: Archive, reach: float) -> Vector | Non
     columns = landscape.coordinates.columns
     unit = landscape.coordinates.origin.copy()
     if landscape.k:
-        slope = landscape.gradient(unit)
-        step = trust_region_step(slope, landscape.hessian, landscape.radius * reach)
+        k = landscape.k
+        slope, curved = landscape.gradient(unit)[:k], landscape.hessian[:k, :k]
+        step = trust_region_step(slope, curved, landscape.radius * reach)
         there = unit[columns.numeric] + step @ landscape.coordinates.back
         unit[columns.numeric] = np.minimum(np.maximum(there, 0.0), 1.0)
     if not columns.n_discrete:
@@ -73,37 +75,59 @@ def trust_region_step(gradient: Vector, hessian: Matrix, radius: float) -> Vecto
 
 def _followed(landscape: Landscape, unit: Vector) -> Vector:
     """Return the point with its real values at their lowest, the discrete ones as they are."""
-    coordinates = landscape.coordinates
-    columns, origin = coordinates.columns, coordinates.origin[coordinates.columns.numeric]
-    real = columns.real
-    slope = coordinates.turn @ landscape.gradient(unit)
-    curved = coordinates.turn @ landscape.hessian @ coordinates.turn.T
-    offset = unit[columns.numeric] - origin
-    widest = 2.0 * float(np.abs(offset[real]).max()) + 1e-3
-    fixed = offset.copy()
-    fixed[real] = 0.0
-    block = curved[np.ix_(real, real)]
-    block[np.diag_indices(len(real))] += 1e-12 * np.abs(block.diagonal()).sum()
+    coordinates, k = landscape.coordinates, landscape.k
+    columns, turn = coordinates.columns, coordinates.turn
+    chosen = columns.numeric[columns.real]
+    slope = turn[columns.real] @ landscape.gradient(unit)[:k]
+    block = turn[columns.real] @ landscape.hessian[:k, :k] @ turn[columns.real].T
+    block[np.diag_indices(len(block))] += 1e-12 * np.abs(block.diagonal()).sum()
     try:
-        best = -np.linalg.solve(block, slope[real] + curved[real] @ fixed)
+        step = -np.linalg.solve(block, slope)
     except np.linalg.LinAlgError:
         return unit
+    origin = coordinates.origin[chosen]
+    offset = unit[chosen] - origin
+    widest = 2.0 * float(np.abs(offset).max()) + 1e-3
+    there = origin + np.minimum(np.maximum(offset + step, -widest), widest)
     moved = unit.copy()
-    there = origin[real] + np.minimum(np.maximum(best, -widest), widest)
-    moved[columns.numeric[real]] = np.minimum(np.maximum(there, 0.0), 1.0)
+    moved[chosen] = np.minimum(np.maximum(there, 0.0), 1.0)
     before, after = landscape.predict(np.stack([unit, moved]))
     return moved if after < before else unit
 
 
 def _walked(landscape: Landscape, unit: Vector) -> tuple[Vector, Matrix, Vector]:
-    """Return where single steps of discrete columns end, its neighbours (m, d) and their costs."""
-    columns: Columns = landscape.coordinates.columns
-    here = float(landscape.predict(unit[None])[0])
-    for _ in range(2 * len(columns.free)):
-        around = columns.neighbours(unit)
-        costs = landscape.predict(around)
-        best = int(costs.argmin())
-        if costs[best] >= here - 1e-12 * abs(here):
+    """Return where single steps of discrete columns end, its neighbours (m, d) and what they add.
+
+    A step s adds `gradient s + s hessian s / 2` and changes the gradient by `hessian s`, so the
+    landscape itself is asked but once.
+    """
+    coordinates = landscape.coordinates
+    columns: Columns = coordinates.columns
+    column, shift = columns.steps
+    nominal, levels = columns.domain.nominal[column], columns.domain.levels[column]
+    unordered = nominal.nonzero()[0]
+    first, sign = coordinates.first_level[column], np.where(nominal, 1, shift)
+    slope = coordinates.by_level @ landscape.gradient(unit)
+    curved = coordinates.by_level @ landscape.hessian @ coordinates.by_level.T
+    half = curved.diagonal() / 2.0
+    level = columns.domain.level(unit[None])[0].astype(np.int64)
+    for left in range(2 * len(columns.free), -1, -1):
+        there = level[column] + shift
+        there[unordered] %= levels[unordered]
+        inside = (there >= 0) & (there < levels)
+        come = first + np.where(nominal, there, 0)
+        gone = (first + level[column])[unordered]
+        adds = sign * slope[come] + half[come]
+        adds[unordered] += half[gone] - slope[gone] - curved[come[unordered], gone]
+        adds[~inside] = np.inf
+        best = int(adds.argmin())
+        if not left or adds[best] >= -NOTHING:
             break
-        unit, here = around[best], float(costs[best])
-    return unit, around, costs
+        slope = slope + sign[best] * curved[come[best]]
+        if nominal[best]:
+            slope -= curved[first[best] + level[column[best]]]
+        level[column[best]] = there[best]
+    unit = unit.copy()
+    discrete = columns.domain.levels > 1
+    unit[discrete] = (level[discrete] + 0.5) / columns.domain.levels[discrete]
+    return unit, columns.neighbours(unit), adds[inside]

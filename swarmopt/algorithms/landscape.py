@@ -103,12 +103,36 @@ class Coordinates:
     def choices(self, unit: Matrix) -> Matrix:
         """Return (n, w): for each unordered column 1 / sqrt(columns) at its level, 0 elsewhere."""
         columns, n = self.columns, len(unit)
-        n_levels = columns.categories.astype(np.int64)
-        first = np.cumsum(n_levels) - n_levels
+        bits = np.zeros((n, int(columns.categories.sum())))
         level = columns.domain.level(unit)[:, columns.nominal].astype(np.int64)
-        bits = np.zeros((n, int(n_levels.sum())))
-        bits[np.arange(n)[:, None], first + level] = 1.0 / np.sqrt(max(1, len(n_levels)))
+        first = self.first_level[columns.nominal] - len(columns.whole)
+        bits[np.arange(n)[:, None], first + level] = self.bit
         return bits
+
+    @property
+    def bit(self) -> float:
+        """What a choice is worth: the h of a point is of length 1."""
+        return 1.0 / math.sqrt(max(1, len(self.columns.nominal)))
+
+    @cached_property
+    def by_level(self) -> Matrix:
+        """(q + w, k + w) what one step of q ordered discrete columns and every choice add to v."""
+        columns, k = self.columns, len(self.turn)
+        q, w = len(columns.whole), int(columns.categories.sum())
+        found = np.zeros((q + w, k + w))
+        found[:q, :k] = self.turn[columns.whole] / columns.bins[columns.whole, None]
+        found[q:, k:] = self.bit * np.eye(w)
+        return found
+
+    @cached_property
+    def first_level(self) -> Integers:
+        """(d,) the row of `by_level` where each discrete column begins; 0 of a continuous one."""
+        columns = self.columns
+        n_levels = columns.categories.astype(np.int64)
+        found = np.zeros(columns.domain.d, np.int64)
+        found[columns.numeric[columns.whole]] = np.arange(len(columns.whole))
+        found[columns.nominal] = len(columns.whole) + np.cumsum(n_levels) - n_levels
+        return found
 
     def shrunk(self, factor: float) -> "Coordinates":
         """Return coordinates in which z is shorter by this factor."""
@@ -153,18 +177,19 @@ class Landscape:
 
     @cached_property
     def hessian(self) -> Matrix:
-        """(k, k) second derivatives by z."""
-        z = self.rows[:, : self.k]
-        curved: Matrix = 2.0 * (z.T * self.weights) @ z
-        curved[np.diag_indices(self.k)] += 2.0 * self.free[-1]
+        """(k + w, k + w) second derivatives by z and h."""
+        curved: Matrix = 2.0 * (self.rows.T * self.weights) @ self.rows
+        if self.k:
+            curved[np.arange(self.k), np.arange(self.k)] += 2.0 * self.free[-1]
         return curved
 
     def gradient(self, unit: Vector) -> Vector:
-        """Return (k,) derivatives by z at the leader, were its choices those of a point, (d,)."""
-        slope = self.free[1:-1]
-        if len(self.coordinates.columns.nominal):
-            likeness = self.rows[:, self.k :] @ self.coordinates.choices(unit[None])[0]
-            slope = slope + 2.0 * self.rows[:, : self.k].T @ (self.weights * likeness)
+        """Return (k + w,) first derivatives by z and h at a point, (d,)."""
+        k, v = self.k, self.coordinates.of(unit[None])[0]
+        slope: Vector = 2.0 * (self.weights * (self.rows @ v)) @ self.rows
+        slope[k:] += self.weights @ self.rows[:, k:]
+        if k:
+            slope[:k] += self.free[1:-1] + 2.0 * self.free[-1] * v[:k]
         return slope
 
 

@@ -41,6 +41,11 @@ class Columns:
         return np.flatnonzero(self.bins == 0)
 
     @cached_property
+    def whole(self) -> Integers:
+        """Indices, within the k numeric columns, of the discrete ones."""
+        return np.flatnonzero(self.bins)
+
+    @cached_property
     def categories(self) -> Vector:
         """(c,) the number of levels of the nominal columns."""
         return self.domain.levels[self.nominal].astype(float)
