@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from swarmopt import algorithms, testing
     from swarmopt.algorithm import Algorithm, Candidates, Horizon, Seeds
+    from swarmopt.batch import Batch
     from swarmopt.domain import Domain
     from swarmopt.errors import (
         AllFailedError,
@@ -24,13 +25,13 @@ if TYPE_CHECKING:
         SettingError,
         SwarmoptError,
         UnknownNameError,
+        WorkerError,
     )
     from swarmopt.evaluation import Evaluation, Outcome
     from swarmopt.optimizer import Optimizer
-    from swarmopt.problem import FunctionProblem, Problem
+    from swarmopt.problem import FunctionProblem, Problem, Recipe
     from swarmopt.result import History, Result, Step, Stop
     from swarmopt.run import minimize
-    from swarmopt.search import Batch
     from swarmopt.space import Space
     from swarmopt.variables import Boolean, Categorical, Integer, Ordinal, Real
 
@@ -38,14 +39,14 @@ _ROOMS = {
     "algorithm": ("Algorithm", "Candidates", "Horizon", "Seeds"),
     "errors": (
         "AllFailedError", "FinishError", "FolderError", "ObjectiveError", "PluginError",
-        "SettingError", "SwarmoptError", "UnknownNameError",
+        "SettingError", "SwarmoptError", "UnknownNameError", "WorkerError",
     ),
     "evaluation": ("Evaluation", "Outcome"),
-    "problem": ("FunctionProblem", "Problem"),
+    "problem": ("FunctionProblem", "Problem", "Recipe"),
     "result": ("History", "Result", "Step", "Stop"),
     "optimizer": ("Optimizer",),
     "run": ("minimize",),
-    "search": ("Batch",),
+    "batch": ("Batch",),
     "domain": ("Domain",),
     "space": ("Space",),
     "variables": ("Boolean", "Categorical", "Integer", "Ordinal", "Real"),
@@ -57,8 +58,8 @@ __all__ = [  # noqa: RUF022 - a test compares it with the imports above
     "AllFailedError", "Algorithm", "Batch", "Boolean", "Candidates", "Categorical", "Domain",
     "Evaluation", "FinishError", "FolderError", "FunctionProblem", "History", "Horizon", "Integer",
     "ObjectiveError", "Optimizer", "Ordinal", "Outcome", "PluginError", "Problem", "Real",
-    "Result", "Seeds", "SettingError", "Space", "Step", "Stop", "SwarmoptError",
-    "UnknownNameError", "algorithms", "minimize", "testing",
+    "Recipe", "Result", "Seeds", "SettingError", "Space", "Step", "Stop", "SwarmoptError",
+    "UnknownNameError", "WorkerError", "algorithms", "minimize", "testing",
 ]  # fmt: skip
 
 

@@ -83,7 +83,11 @@ def swarmopt_register_evaluators() -> list[Registration]:
     return [
         Registration(
             "in-process", "swarmopt.evaluate.in_process:InProcess", "One call in this process."
-        )
+        ),
+        Registration(
+            "pool", "swarmopt.evaluate.pool:Pool", "Resident processes on this machine: --workers."
+        ),
+        Registration("cluster", "swarmopt.evaluate.cluster:Cluster", "A Dask cluster: --cluster."),
     ]
 
 
@@ -93,6 +97,7 @@ def swarmopt_register_commands() -> list[Registration]:
     room = "swarmopt.cli"
     return [
         Registration("run", f"{room}.run:run", "Optimise a problem and keep the run in a folder."),
+        Registration("resume", f"{room}.resume:resume", "Go on with the run in a folder."),
         Registration("list", f"{room}.inspect:list_", "List problems and algorithms."),
         Registration("show", f"{room}.inspect:show", "Show the settings of one of them."),
         Registration("plugins", f"{room}.inspect:plugins", "List plugins, and why one is skipped."),

@@ -6,6 +6,7 @@ SwarmoptError                what `except` catches to get all of them
 ├── ObjectiveError           the objective breaks its contract: shape, violation (ValueError)
 ├── AllFailedError           no evaluation of the first batch succeeded (RuntimeError)
 ├── FinishError              the search is done, but what comes after it failed (RuntimeError)
+├── WorkerError              workers cannot be reached, or cannot make the problem (RuntimeError)
 ├── FolderError              a run folder cannot be made, read or written (OSError)
 └── PluginError              a plugin cannot be used (RuntimeError)
 """
@@ -59,6 +60,10 @@ class FinishError(SwarmoptError, RuntimeError):
     def __init__(self, message: str, result: "Result") -> None:
         super().__init__(message)
         self.result = result
+
+
+class WorkerError(SwarmoptError, RuntimeError):
+    """Workers cannot be reached, or cannot make the problem."""
 
 
 class FolderError(SwarmoptError, OSError):

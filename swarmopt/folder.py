@@ -7,6 +7,7 @@ import logging
 import os
 import platform
 import shutil
+import stat
 import tempfile
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,38 +19,39 @@ from typing import Any, Self
 
 import tomli_w
 
-try:
-    import fcntl
-except ImportError:  # Windows has no flock
-    fcntl = None  # type: ignore[assignment]
-
+from swarmopt import lock
 from swarmopt.errors import FolderError
-from swarmopt.journal import FILE, Journal
+from swarmopt.journal import Journal
 from swarmopt.jsonable import jsonable
+from swarmopt.lock import LOCK
+from swarmopt.record import FILE
 from swarmopt.space import Space
+from swarmopt.terminal import printable
 
 log = logging.getLogger(__name__)
 
 SETTINGS = "run.toml"
 RESULT = "result.json"
 PICTURE = "convergence.png"
-LOCK = "run.lock"
-FILES = (SETTINGS, RESULT, PICTURE, LOCK, FILE, f"{FILE}-wal", f"{FILE}-shm", f"{FILE}-journal")
+FILES = (
+    *(SETTINGS, RESULT, f".{RESULT}.tmp", PICTURE, LOCK),
+    *(FILE, f"{FILE}-wal", f"{FILE}-shm", f"{FILE}-journal"),
+)
 
 
 @dataclass(frozen=True)
 class RunFolder:
-    """A run folder that was just made; a context that ends with the run.
+    """A run folder whose lock is held; a context that ends with the run.
 
     Attributes:
         path: where it is.
-        lock: descriptor of its lock file, held until the run ends.
+        held: descriptor of its lock file, which is locked until the run ends.
         replaced: where the earlier run of that name is now; None where there was none. It is
             removed when this run ends well, and kept when it does not.
     """
 
     path: Path
-    lock: int
+    held: int
     replaced: Path | None = None
 
     def __enter__(self) -> Self:
@@ -64,7 +66,7 @@ class RunFolder:
         """Let the folder go; remove the earlier run, or say where it is kept."""
         with suppress(OSError):
             (self.path / LOCK).unlink()
-        os.close(self.lock)
+        os.close(self.held)
         if self.replaced is None:
             return
         if error is None:
@@ -78,6 +80,7 @@ def create(
     settings: Mapping[str, Any],
     space: Space,
     *,
+    problem: str = "",
     overwrite: bool = False,
     distributions: Iterable[str] = (),
     artefacts: Iterable[str] = (),
@@ -91,6 +94,7 @@ def create(
         path: where; must not exist, or be empty.
         settings: the resolved settings, as `run.toml` will say them.
         space: of the run.
+        problem: how reports call it.
         overwrite: whether an earlier run folder at `path` may be replaced.
         distributions: packages beside the usual whose versions are noted.
         artefacts: files that such a run leaves beside the usual.
@@ -101,7 +105,7 @@ def create(
     check_free(path, overwrite=overwrite, artefacts=artefacts)
     path = path.resolve()
     document = {
-        **_without_none(settings),
+        **without_none(settings),
         "versions": versions(["swarmopt", "numpy", "scipy", *distributions]),
     }
     try:
@@ -114,14 +118,13 @@ def create(
         ) from error
     try:
         (fresh / SETTINGS).write_text(tomli_w.dumps(document), "utf-8")
-        with Journal.create(fresh, space):
-            pass
+        Journal.create(fresh, space, problem, settings)
         fresh.chmod(0o777 & ~umask())
-        lock = _locked(fresh)
+        held = lock.acquire(fresh)
         try:
-            return RunFolder(path, lock, _put(fresh, path, overwrite=overwrite))
+            return RunFolder(path, held, _put(fresh, path, overwrite=overwrite))
         except BaseException:
-            os.close(lock)
+            os.close(held)
             raise
     except BaseException as error:
         shutil.rmtree(fresh, ignore_errors=True)
@@ -153,27 +156,35 @@ def check_free(path: Path, *, overwrite: bool, artefacts: Iterable[str] = ()) ->
     foreign = [name for name in inside if name not in {*FILES, *artefacts}]
     if foreign:
         raise FolderError(
-            f"{path} holds {foreign[0]!r}, which no such run leaves, so it is not overwritten; "
-            f"move it away, or give another folder"
+            f"{path} holds {printable(foreign[0])!r}, which no such run leaves, so it is not "
+            f"overwritten; move it away, or give another folder"
         )
+    lock.check_unused(path)
 
 
-def _locked(path: Path) -> int:
-    """Return the descriptor of a run folder's lock file, locked; closing it lets go.
+def enter(path: Path) -> RunFolder:
+    """Return the run folder at a path, to go on with its run.
 
     Raises:
-        FolderError: a run that goes on holds it.
+        FolderError: another process holds it, it holds links, or it cannot be written.
     """
-    descriptor = os.open(path / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
-    if fcntl is not None:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(descriptor)
-            raise FolderError(
-                f"{path} is in use by a run that goes on; wait for it, or give another folder"
-            ) from error
-    return descriptor
+    path = path.resolve()
+    try:
+        for entry in path.iterdir():
+            kind = entry.lstat().st_mode
+            if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
+                raise FolderError(
+                    f"{path} holds {printable(entry.name)!r}, which is no file but a link or a "
+                    f"device; a run writes to its own files only. Remove it, or copy the file there"
+                )
+        return RunFolder(path, lock.acquire(path))
+    except OSError as error:
+        if isinstance(error, FolderError):
+            raise
+        raise FolderError(
+            f"the run in {path} cannot go on: {error.strerror or error}. Give a folder that you "
+            f"may write to"
+        ) from error
 
 
 def _put(fresh: Path, path: Path, *, overwrite: bool) -> Path | None:
@@ -186,7 +197,7 @@ def _put(fresh: Path, path: Path, *, overwrite: bool) -> Path | None:
                 raise _exists(path) from error
             raise
         return None
-    os.close(_locked(path))
+    os.close(lock.acquire(path))
     aside = Path(tempfile.mkdtemp(prefix=f".{path.name[:64]}-replaced-", dir=path.parent))
     path.rename(aside)
     try:
@@ -245,7 +256,11 @@ def write_json(path: Path, document: Mapping[str, Any]) -> None:
     text = json.dumps(jsonable(document), indent=2) + "\n"
     temporary = path.with_name(f".{path.name}.tmp")
     try:
-        temporary.write_text(text, "utf-8")
+        temporary.unlink(missing_ok=True)
+        with temporary.open("x", encoding="utf-8") as file:  # never through a link
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
         raise FolderError(
@@ -279,10 +294,10 @@ def versions(distributions: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def _without_none(settings: Mapping[str, Any]) -> dict[str, Any]:
+def without_none(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings as TOML can say them: what is None is left out."""
     return {
-        key: _without_none(value) if isinstance(value, Mapping) else value
+        key: without_none(value) if isinstance(value, Mapping) else value
         for key, value in settings.items()
         if value is not None
     }

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,9 @@ import numpy as np
 from swarmopt import plugins
 from swarmopt.algorithm import AnyAlgorithm
 from swarmopt.errors import SettingError
+from swarmopt.evaluate.evaluator import Evaluator
+from swarmopt.evaluate.pieces import check_chunk
+from swarmopt.evaluate.resources import Resources
 from swarmopt.jsonable import jsonable
 from swarmopt.limits import Limits
 from swarmopt.problem import FunctionProblem, Problem
@@ -67,6 +70,37 @@ def default_limits(problem: Problem, limits: Limits) -> Limits:
     if limits != Limits():
         return limits
     return Limits(budget=problem.default_budget or max(1_000, 100 * len(problem.space)))
+
+
+def resources_of(problem: Problem, resources: Resources) -> Resources:
+    """Return the resources, with the workers that the problem wants where none are named.
+
+    Raises:
+        SettingError: a time limit for evaluations in this process, which cannot be ended; workers
+            for a vectorized problem without `chunk`.
+    """
+    workers = resources.workers
+    if workers is None and resources.cluster is None:
+        workers = problem.default_workers
+    if resources.eval_timeout is not None and not workers and resources.cluster is None:
+        raise SettingError(
+            "eval_timeout: an evaluation in this process cannot be ended; set workers=1 or more "
+            "(--workers 1), or a cluster"
+        )
+    if workers or resources.cluster is not None:
+        check_chunk(problem, resources.chunk)
+    return replace(resources, workers=workers)
+
+
+def as_evaluator(problem: Problem, resources: Resources) -> Evaluator:
+    """Return what evaluates a problem there; it is to be entered when the problem is prepared.
+
+    Raises:
+        WorkerError: the problem cannot be sent to workers, or nobody answers at the address.
+    """
+    name = "cluster" if resources.cluster else "pool" if resources.workers else "in-process"
+    evaluator: Evaluator = plugins.installed().get("evaluator", name)(problem, resources)
+    return evaluator
 
 
 def draw_seed() -> int:

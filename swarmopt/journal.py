@@ -1,93 +1,134 @@
-"""The record of a run: every evaluation, in a SQLite file that anyone can read while it grows.
+"""The record of a run, written: every evaluation, in a SQLite file anyone can read while it grows.
 
 Finished evaluations are committed at the end of their batch, and within a slow batch at most half a
-second after they finish; always before the algorithm is told. Each batch carries a digest that
-chains ids, points, costs, violations and outcomes of everything before it.
+second after they finish; always before the algorithm is told. It is the only truth: a run goes on
+by asking again for what is in it.
 """
 
 import json
+import logging
 import sqlite3
+import threading
 import time
-from contextlib import suppress
-from dataclasses import dataclass
-from hashlib import blake2b
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from swarmopt import database, record, schema
 from swarmopt.errors import FolderError
 from swarmopt.evaluation import Evaluation
 from swarmopt.jsonable import jsonable
+from swarmopt.migration import migrate
+from swarmopt.record import FILE, Log
+from swarmopt.rows import Reader, Rows, batch_crc, chained, columns, meta_crc, row_type
 from swarmopt.space import Space
-from swarmopt.types import Integers, Matrix, Vector
+from swarmopt.types import Integers, Matrix
 
-FILE = "journal.sqlite"
-SCHEMA = 1
-COMMIT_EVERY = 0.5  # seconds
+log = logging.getLogger(__name__)
 
-_TABLES = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE batch (
-    number INTEGER PRIMARY KEY,
-    first_id INTEGER NOT NULL,
-    n INTEGER NOT NULL,
-    seconds REAL NOT NULL,
-    digest BLOB NOT NULL
-) STRICT;
-CREATE TABLE evaluation (
-    id INTEGER PRIMARY KEY,
-    batch INTEGER NOT NULL,
-    x BLOB NOT NULL,          -- d little-endian float64
-    cost REAL,                -- NULL: not a number
-    violation REAL NOT NULL,  -- 0: feasible
-    status INTEGER NOT NULL,  -- 0 ok, 1 not finite, 2 raised, 3 lost, 4 timeout, 5 censored
-    info TEXT                 -- JSON
-) STRICT;
-"""
+AT_ONCE = 0.02  # seconds: a commit costs a hundredth of that
+LATEST = 0.4  # seconds that what was written may wait for a commit
+LOOKS = 4  # of the thread that commits then, within these
+LONGEST_INFO = 2**20  # characters of what is kept beside the cost of one evaluation
 
 
 class Journal:
-    """Writes the record of one run. Made by `create`, read by `read`.
+    """Writes the record of one run. Made by `create`, gone on with by `open`.
+
+    Args:
+        connection: to the file.
+        path: of the file.
+        found: what it holds already.
+
+    Attributes:
+        log: what it held when it was opened.
 
     Raises:
         FolderError: the file cannot be written.
     """
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: Path, found: Log) -> None:
+        self.log = found
         self._db = connection
         self._path = path
-        self._digest = b""
-        self._parts: dict[int, list[NDArray[np.void]]] = {}  # of the batches that wait, by number
+        self._digest = found.digest_before()
+        self._parts: dict[int, list[Rows]] = {}  # of the batches that wait, by number
         self._committed = time.monotonic()
+        self._moving = False
+        self._mode = ""
+        self._lock = threading.RLock()
+        self._waits = False  # something was written and is not committed
+        self._over = threading.Event()
+        self._committer: threading.Thread | None = None
 
-    @classmethod
-    def create(cls, folder: Path, space: Space) -> Self:
-        """Return the journal of a new run, made in the folder."""
+    @staticmethod
+    def create(folder: Path, space: Space, problem: str, settings: Mapping[str, Any]) -> None:
+        """Make the empty record of a new run in the folder.
+
+        Args:
+            folder: of the run.
+            space: of the run.
+            problem: how reports call it.
+            settings: the resolved settings, JSON values.
+        """
         path = folder / FILE
+        about = {
+            "schema": schema.CURRENT,
+            "names": list(space.names),
+            "space": repr(space),
+            "problem": problem,
+            "settings": settings,
+            "diverged": None,
+            "finished": None,
+        }
+        rows = [_meta_row(key, value) for key, value in about.items()]
         try:
-            db = _connect(path)
-            db.executescript(_TABLES)
-            about = {"schema": SCHEMA, "names": list(space.names), "space": repr(space)}
-            rows = [(key, json.dumps(value)) for key, value in about.items()]
-            db.executemany("INSERT INTO meta VALUES (?, ?)", rows)
-            db.commit()
+            with closing(database.writing(path)) as db:
+                db.execute("PRAGMA journal_mode=OFF")  # the folder is not in its place yet
+                db.execute("BEGIN")
+                schema.create(db)
+                db.executemany("INSERT INTO meta VALUES (?, ?, ?)", rows)
+                db.commit()
         except sqlite3.Error as error:
             raise _cannot_write(path, error) from error
-        return cls(db, path)
 
     @classmethod
-    def open(cls, folder: Path) -> Self:
-        """Return the journal of a run that was just made and has no rows yet."""
+    def open(cls, folder: Path, settings: Mapping[str, Any]) -> Self:
+        """Return the journal of a run whose folder is locked, after all of it was checked.
+
+        Args:
+            folder: of the run.
+            settings: for a record of schema 1, which does not hold them.
+
+        Raises:
+            FolderError: it is damaged, or of a newer version; nothing is changed then.
+        """
         path = folder / FILE
+        with record.opened(folder, in_use=False) as db:
+            found = record.verify(db, path)
         try:
-            return cls(_connect(path), path)
+            db = database.writing(path)
+            try:
+                if found.schema is not schema.LATEST:
+                    found = migrate(db, found, settings)
+            except BaseException:
+                db.close()
+                raise
         except sqlite3.Error as error:
             raise _cannot_write(path, error) from error
+        return cls(db, path, found)
 
-    def add(self, batch: int, ids: Integers, x: Matrix, evaluation: Evaluation) -> None:
+    def reader(self) -> Reader:
+        """Return a reader of what was recorded when the journal was opened."""
+        return self.log.reader.again(self._db)
+
+    def add(
+        self, batch: int, ids: Integers, x: Matrix, evaluation: Evaluation, seconds: float = 0.0
+    ) -> None:
         """Write finished evaluations.
 
         Args:
@@ -95,34 +136,32 @@ class Journal:
             ids: (n,) in any order.
             x: (n, d) points.
             evaluation: of these points.
+            seconds: of the search so far.
         """
         n = len(ids)
-        part = np.empty(n, _row_type(x.shape[1]))
-        part["id"] = ids
-        part["x"] = x
-        part["cost"] = evaluation.cost
-        part["violation"] = 0.0 if evaluation.violation is None else evaluation.violation
-        part["status"] = evaluation.outcome
-        self._parts.setdefault(batch, []).append(part)
-        text = part["x"].tobytes()
-        size = 8 * x.shape[1]
-        info = [json.dumps(jsonable(row)) if row else None for row in evaluation.info] or [None] * n
-        rows = zip(
-            part["id"].tolist(),
-            [batch] * n,
-            [text[i : i + size] for i in range(0, n * size, size)],
-            part["cost"].tolist(),
-            part["violation"].tolist(),
-            part["status"].tolist(),
-            info,
-            strict=True,
-        )
-        try:
-            self._db.executemany("INSERT INTO evaluation VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
-            if time.monotonic() - self._committed > COMMIT_EVERY:
+        data = np.empty(n, row_type(x.shape[1]))
+        data["batch"] = batch
+        data["seconds"] = seconds
+        data["id"] = ids
+        data["x"] = x
+        # SQLite keeps neither the sign of a zero nor the bits of a NaN, so the digest must not.
+        data["cost"] = np.where(np.isnan(evaluation.cost), np.nan, evaluation.cost + 0.0)
+        data["violation"] = 0.0 if evaluation.violation is None else evaluation.violation + 0.0
+        data["status"] = evaluation.outcome
+        rows = Rows(data, [_text(row) for row in evaluation.info] or [None] * n)
+        with self._writing():
+            self._db.executemany(
+                "INSERT INTO evaluation VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", columns(rows)
+            )
+            if time.monotonic() - self._committed > AT_ONCE:
                 self._commit()
-        except sqlite3.Error as error:
-            raise _cannot_write(self._path, error) from error
+            else:
+                self._commit_later()
+        self.keep(batch, rows)
+
+    def keep(self, batch: int, rows: Rows) -> None:
+        """Take rows that are written already into the digest of a batch that is not complete."""
+        self._parts.setdefault(batch, []).append(rows)
 
     def close_batch(self, number: int, ids: range, seconds: float) -> None:
         """Write that a batch is complete, and commit.
@@ -132,17 +171,103 @@ class Journal:
             ids: of its first evaluations that are told; others were cut off by the time limit.
             seconds: of the search so far.
         """
-        self._digest = _chained(self._digest, self._parts.pop(number, []), len(ids))
-        row = (number, ids.start, len(ids), seconds, self._digest)
-        try:
-            self._db.execute("INSERT INTO batch VALUES (?, ?, ?, ?, ?)", row)
+        data = np.concatenate([rows.data for rows in self._parts.pop(number, [_NONE])])
+        first = data[np.argsort(data["id"])][: len(ids)]
+        self._digest = chained(self._digest, first)
+        row = (number, ids.start, len(ids), float(seconds), self._digest)
+        with self._writing():
+            self._db.execute("INSERT INTO batch VALUES (?, ?, ?, ?, ?, ?)", (*row, batch_crc(*row)))
+            if not self._moving:
+                self._commit()
+
+    def unchain(self, number: int) -> None:
+        """Take back that batches from this one on are complete; their evaluations stay.
+
+        Nothing is committed for it before `settle`, unless evaluations come in between.
+        """
+        self._digest = self.log.digest_before(number)
+        self._moving = True
+        with self._writing():
+            self._db.execute("DELETE FROM batch WHERE number >= ?", (number,))
+            if self.log.about["diverged"] is None:
+                self._set("diverged", number)
+
+    def move(self, rows: Rows, number: int, first_id: int) -> Rows:
+        """Give evaluations to another batch and return them with their new ids.
+
+        Args:
+            rows: ascending, none of which comes before `first_id`.
+            number: of the batch.
+            first_id: of the first of them; the others follow.
+        """
+        data = rows.data.copy()
+        data["batch"] = number
+        data["id"] = range(first_id, first_id + len(rows))
+        moved = Rows(data, rows.info)
+        changes = zip(
+            data["id"].tolist(), [number] * len(rows), moved.crc(), rows.data["id"].tolist(),
+            strict=True,
+        )  # fmt: skip
+        with self._writing():
+            self._db.executemany(
+                "UPDATE evaluation SET id = ?, batch = ?, crc = ? WHERE id = ?", changes
+            )
+        return moved
+
+    def settle(self) -> None:
+        """Commit what was moved."""
+        self._moving = False
+        with self._writing():
             self._commit()
-        except sqlite3.Error as error:
-            raise _cannot_write(self._path, error) from error
+
+    def finish(self, n_batches: int, report: Mapping[str, Any]) -> None:
+        """Write what came after a search of so many batches: the run is over."""
+        with self._writing():
+            self._set("finished", {"batches": n_batches, "report": jsonable(report)})
+            self._commit()
+
+    def report_after(self, n_batches: int) -> Mapping[str, Any] | None:
+        """Return what came after a search of so many batches; None: it has not ended there."""
+        ended = self.log.about["finished"]
+        report = ended.get("report") if ended and ended.get("batches") == n_batches else None
+        return report if isinstance(report, Mapping) else None
+
+    def _set(self, key: str, value: Any) -> None:
+        _, text, crc = _meta_row(key, value)
+        self._db.execute("UPDATE meta SET value = ?, crc = ? WHERE key = ?", (text, crc, key))
 
     def _commit(self) -> None:
         self._db.commit()
+        self._waits = False
         self._committed = time.monotonic()
+
+    def _commit_later(self) -> None:
+        """Leave the commit to whoever writes next, or to a thread where nobody does."""
+        self._waits = True
+        if self._committer is None:
+            self._committer = threading.Thread(target=self._commit_what_waits, daemon=True)
+            self._committer.start()
+
+    def _commit_what_waits(self) -> None:
+        while not self._over.wait(LATEST / LOOKS):
+            with self._lock, suppress(sqlite3.Error):  # whoever writes next meets it again
+                if self._waits and time.monotonic() - self._committed > LATEST * (1 - 1 / LOOKS):
+                    self._commit()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            with self._lock:
+                if not self._mode:
+                    self._choose_mode()
+                yield
+        except sqlite3.Error as error:
+            raise _cannot_write(self._path, error) from error
+
+    def _choose_mode(self) -> None:
+        self._mode = database.set_mode(self._db, self._path)
+        if self._mode != "wal":
+            log.info("%s: no write-ahead log, as on a network file system", self._path)
 
     def __enter__(self) -> Self:
         return self
@@ -154,111 +279,41 @@ class Journal:
         where: TracebackType | None,
     ) -> None:
         """Keep what was written, whatever happened, and close the file."""
+        self._over.set()
+        if self._committer is not None:
+            self._committer.join()
         try:
             self._db.commit()
             with suppress(sqlite3.OperationalError):  # somebody reads it
-                self._db.execute("PRAGMA journal_mode=DELETE")  # one file, as long as none writes
-            self._db.close()
+                if self._mode:
+                    self._db.execute(
+                        "PRAGMA journal_mode=DELETE"
+                    )  # one file, as long as none writes
         except sqlite3.Error as failure:
-            raise _cannot_write(self._path, failure) from failure
-
-
-@dataclass(frozen=True, eq=False)
-class Record:
-    """The evaluations of a run, in order of their ids.
-
-    Attributes:
-        names: d names of the variables.
-        ids: (n,).
-        batch: (n,) number of the batch of each.
-        x: (n, d) points.
-        cost: (n,).
-        violation: (n,).
-        status: (n,) an `Outcome` each.
-    """
-
-    names: tuple[str, ...]
-    ids: Integers
-    batch: Integers
-    x: Matrix
-    cost: Vector
-    violation: Vector
-    status: NDArray[np.int8]
-
-
-def count(folder: Path) -> int:
-    """Return how many evaluations a run folder holds.
-
-    Raises:
-        FolderError: there is no record, or it cannot be read.
-    """
-    return int(_query(folder, "SELECT count(*) FROM evaluation")[0][0])
-
-
-def read(folder: Path) -> Record:
-    """Return the record in a run folder, also while the run goes on.
-
-    Raises:
-        FolderError: there is none, or it cannot be read.
-    """
-    meta = dict(_query(folder, "SELECT key, value FROM meta"))
-    rows = _query(
-        folder, "SELECT id, batch, x, cost, violation, status FROM evaluation ORDER BY id"
-    )
-    names = tuple(json.loads(meta["names"]))
-    columns = list(zip(*rows, strict=True)) or [()] * 6
-    return Record(
-        names,
-        np.array(columns[0], np.int64),
-        np.array(columns[1], np.int64),
-        np.frombuffer(b"".join(columns[2]), "<f8").reshape(-1, len(names)),
-        np.array([np.nan if c is None else c for c in columns[3]], float),
-        np.array(columns[4], float),
-        np.array(columns[5], np.int8),
-    )
-
-
-def _query(folder: Path, sql: str) -> list[tuple[Any, ...]]:
-    path = Path(folder) / FILE
-    if not path.is_file():
-        raise FolderError(f"{folder} holds no record of a run ({FILE} is missing)")
-    try:
-        db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
-        try:
-            return db.execute(sql).fetchall()
+            if error is None:
+                raise _cannot_write(self._path, failure) from failure
         finally:
-            db.close()
-    except sqlite3.Error as error:
-        raise FolderError(f"{path} cannot be read: {error}") from error
+            self._db.close()
 
 
-def _row_type(d: int) -> np.dtype[np.void]:
-    """Return what the digest reads of an evaluation of d variables."""
-    return np.dtype(
-        [("id", "<i8"), ("x", "<f8", (d,)), ("cost", "<f8"), ("violation", "<f8"), ("status", "i1")]
-    )
+_NONE = Rows(np.empty(0, row_type(1)), [])
 
 
-def _chained(previous: bytes, parts: list[NDArray[np.void]], n: int) -> bytes:
-    """Return the digest of a batch's first n rows, whatever parts they came in, after another."""
-    hashed = blake2b(previous, digest_size=16)
-    if parts:
-        rows = np.concatenate(parts)
-        hashed.update(rows[np.argsort(rows["id"])][:n].tobytes())
-    return hashed.digest()
+def _text(info: Mapping[str, Any]) -> str | None:
+    """Return what is kept beside a cost as JSON; only the beginning where it is very long."""
+    if not info:
+        return None
+    text = json.dumps(jsonable(info))
+    return text if len(text) <= LONGEST_INFO else json.dumps({"cut": text[: LONGEST_INFO // 2]})
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(path)
-    mode = db.execute("PRAGMA journal_mode=WAL").fetchone()[0]
-    if mode != "wal":  # a file system without shared memory
-        db.execute("PRAGMA journal_mode=TRUNCATE")
-    db.execute("PRAGMA synchronous=NORMAL")
-    return db
+def _meta_row(key: str, value: Any) -> tuple[str, str, int]:
+    text = json.dumps(value, default=str)
+    return key, text, meta_crc(key, text)
 
 
 def _cannot_write(path: Path, error: Exception) -> FolderError:
     return FolderError(
         f"the record {path} cannot be written: {error}. What was written before is kept; free some "
-        f"space or give another folder"
+        f"space, then go on with `swarmopt resume` or minimize(..., resume=True)"
     )

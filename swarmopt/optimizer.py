@@ -7,13 +7,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from swarmopt.algorithm import AnyAlgorithm
+from swarmopt.batch import Batch
 from swarmopt.errors import ObjectiveError, SettingError
 from swarmopt.evaluation import Evaluation
 from swarmopt.inputs import Points, as_algorithm, as_rows, draw_seed
 from swarmopt.limits import Limits
 from swarmopt.problem import FunctionProblem, read_value, read_values
 from swarmopt.result import Result
-from swarmopt.search import Batch, Search
+from swarmopt.search import Search
 from swarmopt.space import Space, as_space
 
 

@@ -5,6 +5,7 @@ Cost is minimised, everywhere.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,22 @@ if TYPE_CHECKING:
     from swarmopt.result import Result
 
 
+@dataclass(frozen=True)
+class Recipe:
+    """How another process makes a problem anew, instead of getting it sent.
+
+    A worker imports the factory, calls it with the settings, and calls `prepare` of what it
+    returns, once. The driver has called `prepare` before, so what that keeps on disk is there.
+
+    Attributes:
+        factory: "package.module:attribute" of a class or function that returns the problem.
+        settings: its keyword arguments: plain values.
+    """
+
+    factory: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
 class Problem(ABC):
     """Base of everything that can be optimised.
 
@@ -33,6 +50,9 @@ class Problem(ABC):
         default_budget: evaluations of a run that names no other limit.
         distributions: installed packages whose versions a run should note.
         artefacts: names of the files that `finish` leaves in the run folder.
+        recipe: how a worker makes it; None: it is sent to workers as it is. Give one to a problem
+            that holds much (a model, data) or what cannot be sent.
+        default_workers: processes of a run that does not say how many; 0: none but this one.
     """
 
     name: str
@@ -43,6 +63,8 @@ class Problem(ABC):
     default_budget: int | None = None
     distributions: tuple[str, ...] = ()
     artefacts: tuple[str, ...] = ()
+    recipe: Recipe | None = None
+    default_workers: int = 0
 
     def prepare(self) -> None:
         """Do what is needed once before the first evaluation, such as training a model."""

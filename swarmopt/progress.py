@@ -37,6 +37,7 @@ class ProgressBar:
         self._shown = self._began
         self._best = "best -"
         self._n = 0
+        self._replayed = 0
         self._bar: Progress | None = None
         self._task = TaskID(0)
 
@@ -88,16 +89,19 @@ class ProgressBar:
         """Show a told batch."""
         suffix = f" (violation {step.violation:.3g})" if step.violation > 0 else ""
         self._best = f"best {step.fun:.6g}{suffix}"
+        if step.replayed:  # the rate is that of evaluations, not of reading them
+            self._replayed, self._began = step.nfev, time.monotonic()
         self.evaluated(step.nfev)
 
     def _count(self) -> str:
         total = f"/{self._budget:,}" if self._budget else ""
-        rate = self._n / max(time.monotonic() - self._began, 1e-9)
+        rate = (self._n - self._replayed) / max(time.monotonic() - self._began, 1e-9)
         return f"{self._n:,}{total} evaluations, {rate:,.3g}/s"
 
     def _line(self) -> str:
         seconds = time.monotonic() - self._began
         left = ""
-        if self._budget and 0 < self._n < self._budget:
-            left = f", {seconds * (self._budget / self._n - 1):.0f} s left"
+        n = self._n - self._replayed
+        if self._budget and 0 < n < self._budget - self._replayed:
+            left = f", {seconds * ((self._budget - self._replayed) / n - 1):.0f} s left"
         return f"{self._title}  {self._best}  {self._count()}, {seconds:.1f} s{left}"

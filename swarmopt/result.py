@@ -42,6 +42,7 @@ class Step:
         n_cached: candidates answered by the cache so far.
         seconds: since the run began.
         report: what the algorithm says of itself.
+        replayed: whether it comes from the record of a run that is resumed.
     """
 
     number: int
@@ -55,6 +56,7 @@ class Step:
     n_cached: int
     seconds: float
     report: Mapping[str, float]
+    replayed: bool = False
 
 
 @dataclass(eq=False)

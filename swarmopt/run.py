@@ -1,146 +1,42 @@
-"""The one loop: ask, evaluate, record, tell. Everything that optimises goes through it."""
+"""A run from beginning to end: its settings, folder, loop, observers and what comes after."""
 
 import inspect
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import logging
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal, Protocol
-
-import numpy as np
+from typing import Any, Literal
 
 from swarmopt import folder as run_folder
 from swarmopt import plugins
 from swarmopt.algorithm import AnyAlgorithm
 from swarmopt.errors import FinishError, FolderError, SettingError
-from swarmopt.evaluate.evaluator import Evaluator, Finished, Work
-from swarmopt.evaluate.in_process import InProcess
-from swarmopt.evaluation import Evaluation, Outcome
+from swarmopt.evaluate.evaluator import Evaluator
+from swarmopt.evaluate.resources import Resources
+from swarmopt.evaluate.threads import pinned
 from swarmopt.inputs import (
     Points,
     as_algorithm,
+    as_evaluator,
     as_problem,
     as_rows,
     default_limits,
     draw_seed,
     hyper_parameters,
+    resources_of,
 )
 from swarmopt.journal import Journal
 from swarmopt.limits import Limits, check_count
+from swarmopt.loop import iterate
 from swarmopt.problem import Problem
 from swarmopt.result import Result, Step, Stop
-from swarmopt.search import Batch, Search
+from swarmopt.resuming import open_journal, recorded
+from swarmopt.search import Search
+
+log = logging.getLogger(__name__)
 
 Callback = Callable[..., object]
-
-
-class Display(Protocol):
-    """What the loop tells about a run while it goes on."""
-
-    def evaluated(self, n: int) -> None:
-        """Show that n evaluations have finished in all."""
-        ...
-
-    def told(self, step: Step) -> None:
-        """Show a told batch."""
-        ...
-
-
-def iterate(
-    search: Search,
-    evaluator: Evaluator,
-    *,
-    journal: Journal | None = None,
-    display: Display | None = None,
-    lookahead: int = 0,
-) -> Iterator[Step]:
-    """Run a search, and yield a step after each told batch.
-
-    Args:
-        search: not started yet.
-        evaluator: of its problem.
-        journal: where evaluations are recorded before the algorithm is told.
-        display: told of every evaluation.
-        lookahead: how many batches asking may run ahead of telling.
-    """
-    pending: deque[_Pending] = deque()
-    while not search.done:
-        while search.can_ask and len(pending) <= lookahead:
-            batch = search.ask()
-            pending.append(_Pending(batch))
-            if len(batch):
-                rows = np.arange(len(batch))
-                evaluator.submit(Work(batch.number, rows, batch.x, batch.seeds, np.inf))
-        first = pending[0]
-        while not first.complete and evaluator.busy:
-            finished = evaluator.wait()
-            _receive(finished, pending, journal)
-            if display is not None:
-                display.evaluated(search.nfev + sum(p.n for p in pending))
-            if search.out_of_time:
-                evaluator.drop()
-        pending.popleft()
-        batch, evaluation = first.batch, first.evaluation()
-        if journal is not None:
-            journal.close_batch(batch.number, batch.ids[: len(evaluation)], search.seconds)
-        _report_failures(batch, evaluation)
-        yield from search.tell(batch, evaluation)
-
-
-class _Pending:
-    """A batch that was asked for and not told yet, and what is known of its points."""
-
-    def __init__(self, batch: Batch) -> None:
-        self.batch = batch
-        self.n = 0  # evaluations that have finished
-        self._parts: list[Finished] = []
-
-    @property
-    def complete(self) -> bool:
-        return self.n == len(self.batch)
-
-    def add(self, finished: Finished) -> None:
-        self._parts.append(finished)
-        self.n += len(finished.rows)
-
-    def evaluation(self) -> Evaluation:
-        """Return the evaluation of the first points, up to the first that is missing."""
-        joined = Evaluation.join([part.evaluation for part in self._parts])
-        if len(self._parts) <= 1 and self.complete:
-            return joined
-        rows = np.concatenate([part.rows for part in self._parts]) if self._parts else np.empty(0)
-        order = rows.argsort()
-        n_first = int((rows[order] == np.arange(len(rows))).cumprod().sum())
-        return joined.rows(order[:n_first])
-
-
-def _receive(finished: Finished, pending: Iterable[_Pending], journal: Journal | None) -> None:
-    """Record what has finished, and add it to its batch."""
-    waiting = next(p for p in pending if p.batch.number == finished.batch)
-    batch, rows = waiting.batch, finished.rows
-    if journal is not None:
-        ids = rows + batch.ids.start
-        journal.add(batch.number, ids, batch.x[rows], finished.evaluation)
-    waiting.add(finished)
-
-
-def _report_failures(batch: Batch, evaluation: Evaluation) -> None:
-    outcome = evaluation.outcome
-    if not outcome.any():
-        return
-    failed = [i for i, o in enumerate(outcome) if o not in (Outcome.OK, Outcome.CENSORED)]
-    if failed:
-        info = evaluation.info or [{}] * len(evaluation)
-        plugins.installed().observe(
-            "swarmopt_evaluation_failed",
-            {
-                "ids": [batch.ids[i] for i in failed],
-                "errors": [
-                    str(info[i].get("error", f"the cost is {evaluation.cost[i]}")) for i in failed
-                ],
-            },
-        )
 
 
 def minimize(
@@ -158,10 +54,16 @@ def minimize(
     batch_size: int = 1,
     cache: bool | None = None,
     lookahead: int = 0,
+    workers: int | None = None,
+    cluster: str | None = None,
+    eval_timeout: float | None = None,
+    threads: int = 1,
+    chunk: int | None = None,
     callback: Callback | None = None,
     progress: bool = False,
     run_dir: str | Path | None = None,
     overwrite: bool = False,
+    resume: bool = False,
     history: Literal["batches", "all"] = "batches",
 ) -> Result:
     """Find the point of a space where a function is least.
@@ -183,11 +85,21 @@ def minimize(
         batch_size: candidates wanted at once, at least.
         cache: answer known points from memory; None: where the space is finite.
         lookahead: how many batches asking may run ahead of telling.
+        workers: processes that evaluate, each holding the problem; 0: this process; None: what the
+            problem wants, mostly 0. They survive whatever an evaluation does, and change no result.
+        cluster: address of a Dask scheduler instead, "tcp://host:8786" (extra `dask`).
+        eval_timeout: seconds that one evaluation may take on a worker; then it is ended, tried once
+            more, and counted as failed.
+        threads: of BLAS, OpenMP and torch in each process that evaluates; another number may change
+            the last bits of a cost.
+        chunk: points of one call where `batch` is set; needed there with workers.
         callback: called after each batch as `callback(intermediate_result)` with a `Step` where its
             argument has that name, else with the best point; stops the run by StopIteration.
         progress: show progress on stderr.
         run_dir: a folder to be made for settings, record and result.
         overwrite: whether an earlier run there may be replaced.
+        resume: whether an earlier run there goes on, from its record; all settings must be as they
+            were, but `seed` may be None. Where there is none, the run begins.
         history: "all" keeps every point in `result.history`.
 
     Returns:
@@ -197,6 +109,7 @@ def minimize(
         SettingError: a setting is unknown, of the wrong type or out of range.
         ObjectiveError: the objective breaks its contract: wrong shape, negative or NaN violation.
         AllFailedError: no evaluation of the first batch succeeded.
+        WorkerError: workers cannot be reached, or cannot make the problem.
         FolderError: the run folder exists or cannot be written.
         FinishError: the search is done, but the problem's `finish` failed.
     """
@@ -205,12 +118,17 @@ def minimize(
         raise SettingError(f"callback: expected a function, got {callback!r}")
     if run_dir is not None and not isinstance(run_dir, str | Path):
         raise SettingError(f"run_dir: expected a path, got {run_dir!r}")
+    if resume and (run_dir is None or overwrite):
+        raise SettingError("resume: give the run_dir of the run that goes on, and no overwrite")
     problem = as_problem(fun, space, batch=batch)
+    resources = resources_of(problem, Resources(workers, cluster, eval_timeout, threads, chunk))
     solver = as_algorithm(algorithm)
     limits = default_limits(problem, Limits(budget, max_time, target, patience))
     if history not in ("batches", "all"):
         raise SettingError(f"history: expected 'batches' or 'all', got {history!r}")
-    seed = draw_seed() if seed is None else seed
+    before = recorded(Path(run_dir)) if resume and run_dir is not None else None
+    if seed is None:
+        seed = draw_seed() if before is None else int(before["seed"])
     points = None if x0 is None else problem.space.points(as_rows(x0))
     search = Search(
         problem,
@@ -229,6 +147,7 @@ def minimize(
         "batch_size": int(batch_size),
         "cache": cache,
         "lookahead": int(lookahead),
+        **asdict(resources),
         "x0": None if points is None else points.tolist(),
         "set": {"algorithm": hyper_parameters(solver)},
     }
@@ -237,7 +156,9 @@ def minimize(
         settings=settings,
         run_dir=None if run_dir is None else Path(run_dir),
         overwrite=overwrite,
+        resume=before is not None,
         lookahead=lookahead,
+        resources=resources,
         callback=callback,
         progress=progress,
     )
@@ -249,7 +170,9 @@ def execute(
     settings: Mapping[str, Any],
     run_dir: Path | None = None,
     overwrite: bool = False,
+    resume: bool = False,
     lookahead: int = 0,
+    resources: Resources | None = None,
     callback: Callback | None = None,
     progress: bool = False,
 ) -> Result:
@@ -260,38 +183,54 @@ def execute(
         settings: what `run.toml` and observers are told; JSON values.
         run_dir: as in `minimize`.
         overwrite: as in `minimize`.
+        resume: whether the run in `run_dir`, which is there, goes on.
         lookahead: as in `minimize`.
+        resources: where evaluations go; None: to this process.
         callback: as in `minimize`.
         progress: as in `minimize`.
     """
     problem = search.problem
     hooks = plugins.installed()
-    folder = None
-    if run_dir is not None:
-        run_folder.check_free(run_dir, overwrite=overwrite, artefacts=problem.artefacts)
-    problem.prepare()
-    search.start_clock()
+    folder, journal = None, None
     with ExitStack() as stack:
-        if run_dir is not None:
+        if run_dir is not None and resume:
+            folder = stack.enter_context(run_folder.enter(run_dir))
+            journal = stack.enter_context(open_journal(folder.path, settings, problem))
+        elif run_dir is not None:
+            run_folder.check_free(run_dir, overwrite=overwrite, artefacts=problem.artefacts)
+        problem.prepare()
+        resources = resources or Resources()
+        evaluator = as_evaluator(problem, resources)
+        evaluating = stack.enter_context(ExitStack())
+        evaluating.enter_context(pinned(resources.threads))
+        evaluating.enter_context(evaluator)
+        search.clock.start()
+        if run_dir is not None and folder is None:
             folder = run_folder.create(
                 run_dir,
                 settings,
                 problem.space,
+                problem=problem.name,
                 overwrite=overwrite,
                 distributions=problem.distributions,
                 artefacts=problem.artefacts,
             )
             stack.enter_context(folder)
+            journal = stack.enter_context(Journal.open(folder.path, settings))
         hooks.observe("swarmopt_run_started", {"settings": settings, "folder": run_dir})
-        _search(search, folder, lookahead=lookahead, callback=callback, progress=progress)
-        result = _finished(search, folder)
+        _search(
+            search, evaluator, journal, lookahead=lookahead, callback=callback, progress=progress
+        )
+        evaluating.close()  # what comes after the search may want the memory of the workers
+        result = _finished(search, folder, journal)
     hooks.observe("swarmopt_run_finished", {"result": result, "folder": run_dir})
     return result
 
 
 def _search(
     search: Search,
-    folder: run_folder.RunFolder | None,
+    evaluator: Evaluator,
+    journal: Journal | None,
     *,
     lookahead: int,
     callback: Callback | None,
@@ -301,14 +240,12 @@ def _search(
     hooks = plugins.installed()
     listen = None if callback is None else _as_listener(callback)
     with ExitStack() as stack:
-        journal = None if folder is None else stack.enter_context(Journal.open(folder.path))
         display = None
         if progress:
             from swarmopt.progress import ProgressBar
 
             title = f"{search.problem.name} {search.algorithm.name}"
             display = stack.enter_context(ProgressBar(title, search.limits.budget))
-        evaluator = stack.enter_context(InProcess(search.problem))
         steps = iterate(search, evaluator, journal=journal, display=display, lookahead=lookahead)
         for step in steps:
             if display is not None:
@@ -321,7 +258,9 @@ def _search(
                     search.stop = Stop.CALLBACK
 
 
-def _finished(search: Search, folder: run_folder.RunFolder | None) -> Result:
+def _finished(
+    search: Search, folder: run_folder.RunFolder | None, journal: Journal | None
+) -> Result:
     """Return the result with what the problem adds to it; the search's own is kept before that.
 
     Raises:
@@ -330,11 +269,17 @@ def _finished(search: Search, folder: run_folder.RunFolder | None) -> Result:
     """
     problem = search.problem
     result = search.result()
+    known = None if journal is None else journal.report_after(result.nit)
+    if known is not None:
+        log.info("the run is over: its result comes from the record, and nothing was done again")
+        result = search.result(known)
     if folder is not None:
         try:
             run_folder.write_json(folder.path / run_folder.RESULT, result.summary())
         except FolderError as error:
             raise FinishError(f"the search is done, but cannot be kept: {error}", result) from error
+    if known is not None:
+        return result
     if result.success:
         try:
             result = search.result(problem.finish(result, folder.path if folder else None))
@@ -348,6 +293,8 @@ def _finished(search: Search, folder: run_folder.RunFolder | None) -> Result:
             ) from error
         if folder is not None:
             run_folder.write_json(folder.path / run_folder.RESULT, summary)
+    if journal is not None:
+        journal.finish(result.nit, result.report)
     return result
 
 

@@ -5,56 +5,24 @@ evaluates nor records: the loop of `run.py` and the user's own loop around `Opti
 """
 
 import sys
-import time
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from swarmopt.algorithm import AnyAlgorithm, Candidates, Horizon, Seeds, Streams
+from swarmopt.batch import Batch, Told, why_all_failed
+from swarmopt.clock import Clock
 from swarmopt.errors import AllFailedError, ObjectiveError, SettingError
 from swarmopt.evaluate.cache import Cache
 from swarmopt.evaluation import INFEASIBLE, Evaluation, Outcome
 from swarmopt.limits import Limits, check_count
 from swarmopt.problem import Problem
 from swarmopt.result import History, Result, Step, Stop
-from swarmopt.space import Space
 from swarmopt.types import Integers, Matrix, Vector
 
 STALLED_AFTER = 100  # batches without a new point
-
-
-@dataclass(frozen=True, eq=False)
-class Batch:
-    """Points that wait for their costs.
-
-    Attributes:
-        x: (n, d) the points to evaluate; known ones are left out, so n may be 0.
-        ids: their numbers in the run.
-        number: the number of the batch.
-        space: of the points.
-        seeds: what the evaluation of each point may draw.
-    """
-
-    x: Matrix
-    ids: range
-    number: int
-    space: Space
-    seeds: Seeds
-    candidates: Candidates
-    points: Matrix  # (m, d) canonical points of all candidates, known ones too
-    new: Integers | None  # which of the points are x; None: all
-
-    def __len__(self) -> int:
-        return len(self.x)
-
-    @cached_property
-    def params(self) -> list[dict[str, Any]]:
-        """The points as dicts of the user's values."""
-        return self.space.params(self.x)
 
 
 class Search:
@@ -113,10 +81,11 @@ class Search:
         self._n_batches = 0
         self._n_points = 0
         self._waiting: deque[Batch] = deque()
-        self._told: dict[int, Evaluation] = {}
+        self._told: dict[int, Told] = {}
         self._barren = 0  # batches without a new point in a row
         self._kept: list[tuple[Matrix, Vector]] | None = [] if keep_points else None
-        self._began = time.monotonic()
+        self.clock = Clock()
+        self.identical = True  # whether a resumed run has asked for the points of its record
 
     @property
     def done(self) -> bool:
@@ -146,12 +115,8 @@ class Search:
 
     @property
     def seconds(self) -> float:
-        """Time since the search was made, or its clock started."""
-        return time.monotonic() - self._began
-
-    def start_clock(self) -> None:
-        """Count the time from now on."""
-        self._began = time.monotonic()
+        """Time of the search, by its clock."""
+        return self.clock.seconds
 
     @property
     def _left(self) -> int:
@@ -159,17 +124,44 @@ class Search:
 
     def ask(self) -> Batch:
         """Return the next batch; it may be empty where all its points are known."""
-        space = self.problem.space
         candidates = self.algorithm.ask(self.state, self._streams.at(self._n_batches))
         n_given = min(len(self._x0), len(candidates))
         given, self._x0 = self._x0[:n_given], self._x0[n_given:]
-        if n_given:
-            unit = candidates.unit.copy()
-            unit[:n_given] = space.encode(given)
-            candidates = candidates.at(unit)
-        points = space.decode(candidates.unit)
-        points[:n_given] = given  # as they are, not as they come back from the unit cube
-        points = self._canonical(points)
+        candidates, points = self._laid_over(candidates, given)
+        return self._batch(candidates, self._canonical(points))
+
+    def lay_over(self, batch: Batch, recorded: Matrix) -> Batch:
+        """Return the batch that was asked for last, with points of a record as its first ones.
+
+        Args:
+            batch: what `ask` returned; it is void.
+            recorded: (k, d) canonical points that are not known yet; those that are too many for
+                the batch are left out.
+        """
+        self._waiting.pop()
+        self._n_batches -= 1
+        self._n_points -= len(batch)
+        if self._cache is not None:
+            self._cache.release(batch.x)
+        recorded = recorded[: len(batch.candidates)]
+        candidates, points = self._laid_over(batch.candidates, recorded)
+        points = np.array(self._canonical(points))
+        points[: len(recorded)] = recorded
+        return self._batch(candidates, points)
+
+    def _laid_over(self, candidates: Candidates, given: Matrix) -> tuple[Candidates, Matrix]:
+        """Return the candidates with given points in place of the first ones, and all points."""
+        space = self.problem.space
+        if not len(given):
+            return candidates, space.decode(candidates.unit)
+        unit = candidates.unit.copy()
+        unit[: len(given)] = space.encode(given)
+        points = space.decode(unit)
+        points[: len(given)] = given  # as they are, not as they come back from the unit cube
+        return candidates.at(unit), points
+
+    def _batch(self, candidates: Candidates, points: Matrix) -> Batch:
+        """Return the next batch: of these candidates those that are new and fit the budget."""
         new: Integers | None = None
         if self._cache is None:
             n = min(len(points), self._left)
@@ -186,7 +178,7 @@ class Search:
             x=x,
             ids=ids,
             number=self._n_batches,
-            space=space,
+            space=self.problem.space,
             seeds=Seeds(self.seed, ids),
             candidates=candidates,
             points=points,
@@ -206,7 +198,14 @@ class Search:
             )
         return canonical
 
-    def tell(self, batch: Batch, evaluation: Evaluation) -> list[Step]:
+    def tell(
+        self,
+        batch: Batch,
+        evaluation: Evaluation,
+        seconds: float | None = None,
+        *,
+        replayed: bool = False,
+    ) -> list[Step]:
         """Take the costs of a batch, and return the steps that this makes possible.
 
         Batches reach the algorithm in the order in which they were asked for; one that comes too
@@ -215,11 +214,15 @@ class Search:
         Args:
             batch: from `ask`.
             evaluation: of its points, or of the first of them where the run must end there.
+            seconds: of the search when the batch was complete; None: now.
+            replayed: whether it comes from a record.
 
         Raises:
             AllFailedError: nothing in the first batch succeeded.
         """
-        self._told[batch.number] = evaluation
+        self._told[batch.number] = Told(
+            evaluation, self.seconds if seconds is None else seconds, replayed
+        )
         steps = []
         while not self.done and self._waiting and self._waiting[0].number in self._told:
             first = self._waiting.popleft()
@@ -230,9 +233,10 @@ class Search:
         """Return whether the batch was asked for and not told yet."""
         return batch.number not in self._told and any(batch is b for b in self._waiting)
 
-    def _advance(self, batch: Batch, evaluation: Evaluation) -> Step:
+    def _advance(self, batch: Batch, told_of: Told) -> Step:
+        evaluation = told_of.evaluation
         x = batch.x[: len(evaluation)]
-        key = evaluation.key()
+        key = evaluation.key() + 0.0  # a record keeps no sign of a zero
         self._count(batch, x, evaluation, key)
         candidates, told = batch.candidates.first(len(key)), key
         if self._cache is not None:
@@ -240,8 +244,8 @@ class Search:
             candidates, told = self._lay_out(batch, evaluation)
         if len(told):
             self.state = self.algorithm.tell(self.state, candidates, told)
-        step = self._step(batch, told)
-        self._decide()
+        step = self._step(batch, told, told_of)
+        self._decide(told_of.seconds)
         return step
 
     def _lay_out(self, batch: Batch, evaluation: Evaluation) -> tuple[Candidates, Vector]:
@@ -264,7 +268,7 @@ class Search:
         n_failed = 0 if np.isfinite(key).all() else int(np.isinf(key).sum())
         self.n_failed += n_failed
         if batch.number == 0 and n_failed == n:
-            raise AllFailedError(_why_all_failed(self.problem, batch, evaluation))
+            raise AllFailedError(why_all_failed(self.problem, batch, evaluation))
         best = self._argbest(key, evaluation)
         if best is not None and key[best] < self._best_key:
             violation = 0.0 if evaluation.violation is None else float(evaluation.violation[best])
@@ -282,7 +286,7 @@ class Search:
         best = int(np.argmin(key))
         return best if np.isfinite(key[best]) else None
 
-    def _step(self, batch: Batch, key: Vector) -> Step:
+    def _step(self, batch: Batch, key: Vector, told_of: Told) -> Step:
         ordered = np.sort(key)
         x, fun, violation = self._best or (np.full(len(self.problem.space), np.nan), np.inf, np.inf)
         report = getattr(self.algorithm, "report", None)
@@ -296,8 +300,9 @@ class Search:
             batch_median=float(ordered[(len(key) - 1) // 2]) if len(key) else np.inf,
             n_failed=self.n_failed,
             n_cached=self.n_cached,
-            seconds=self.seconds,
+            seconds=told_of.seconds,
             report=report(self.state) if report else _NOTHING,
+            replayed=told_of.replayed,
         )
         history = self.history
         history.nfev.append(step.nfev)
@@ -307,7 +312,7 @@ class Search:
         history.report.append(step.report)
         return step
 
-    def _decide(self) -> None:
+    def _decide(self, seconds: float) -> None:
         limits = self.limits
         finished = self.nfev == self._n_points  # nothing that was handed out is missing
         size = self.problem.space.domain.size
@@ -321,7 +326,7 @@ class Search:
             self.stop = Stop.EXHAUSTED
         elif self._barren >= STALLED_AFTER:
             self.stop = Stop.STALLED
-        elif self.out_of_time:
+        elif limits.max_time is not None and seconds >= limits.max_time:
             self.stop = Stop.TIME
 
     def result(self, report: Mapping[str, Any] | None = None) -> Result:
@@ -373,23 +378,9 @@ class Search:
             message += "; no feasible point was found"
         if self.n_failed:
             message += f"; {self.n_failed} evaluations failed"
+        if not self.identical:
+            message += "; resumed, not bit-identical"
         return message
 
 
 _NOTHING: Mapping[str, float] = {}
-
-
-def _why_all_failed(problem: Problem, batch: Batch, evaluation: Evaluation) -> str:
-    n = len(evaluation)
-    error = next((row["error"] for row in evaluation.info if "error" in row), None)
-    point: Any = batch.params[0] if batch.space.named else batch.x[0].tolist()
-    if error is None:
-        return (
-            f"{problem.name}: none of the {n} points of the first batch has a finite cost (a cost "
-            f"of 1e300 or more, or NaN, counts as not finite). The first point is {point}, its "
-            f"cost {evaluation.cost[0]}. Return a finite cost, or raise to mark a failure"
-        )
-    return (
-        f"{problem.name}: all {n} evaluations of the first batch failed. The first point is "
-        f"{point}; it raised:\n\n{error.rstrip()}"
-    )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from swarmopt import journal as record
+from swarmopt import record
 from swarmopt.cli import call
 
 MODULE = """

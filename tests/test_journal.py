@@ -7,6 +7,7 @@ import os
 import shutil
 import sqlite3
 import tempfile
+import time
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -26,11 +27,12 @@ from swarmopt import (
     Result,
     Space,
     minimize,
+    record,
 )
-from swarmopt import journal as record
 from swarmopt.algorithms import PSO
 from swarmopt.evaluation import Evaluation
 from swarmopt.folder import create, free_path, write_json
+from swarmopt.journal import Journal
 
 Array = NDArray[np.float64]
 BOUNDS = [(-5.0, 5.0)] * 3
@@ -86,6 +88,27 @@ def test_evaluations_are_written_before_the_algorithm_is_told(tmp_path: Path) ->
     assert all(recorded == told for recorded, told in seen)
 
 
+def test_what_has_finished_is_on_disk_soon_though_the_next_evaluation_takes_long(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "run"
+    seen = []
+
+    def fun(x: Array) -> float:
+        seen.append(record.count(folder))
+        if len(seen) == 5:
+            deadline = time.monotonic() + 60
+            while record.count(folder) < 4 and time.monotonic() < deadline:
+                time.sleep(0.05)
+            seen.append(record.count(folder))
+            raise KeyboardInterrupt
+        return sphere(x)
+
+    with pytest.raises(KeyboardInterrupt):
+        minimize(fun, BOUNDS, algorithm=PSO(population=9), budget=60, seed=0, run_dir=folder)
+    assert seen[-1] == 4
+
+
 def test_an_interrupted_run_keeps_what_was_evaluated(tmp_path: Path) -> None:
     calls = []
 
@@ -106,11 +129,16 @@ def test_an_objective_error_keeps_what_was_evaluated(tmp_path: Path) -> None:
 
     def fun(x: Array) -> Any:
         calls.append(x)
-        return sphere(x) if len(calls) < 33 else (1.0, -1.0)
+        return sphere(x) if len(calls) < 3 else (1.0, -1.0)
 
     with pytest.raises(ValueError, match="violations >= 0"):
         minimize(fun, BOUNDS, budget=100, run_dir=tmp_path / "run", seed=0)
-    assert len(record.read(tmp_path / "run").ids) == 32
+    assert len(record.read(tmp_path / "run").ids) == 2
+
+
+def made(folder: Path, space: Space) -> Journal:
+    Journal.create(folder, space, "test", {})
+    return Journal.open(folder, {})
 
 
 def digests(folder: Path) -> list[bytes]:
@@ -135,7 +163,7 @@ def test_the_digest_is_the_same_in_parts_as_at_once(tmp_path: Path) -> None:
     cost = np.array([1.0, 2.0])
     for name, parts in (("whole", [slice(0, 2)]), ("parts", [slice(0, 1), slice(1, 2)])):
         (tmp_path / name).mkdir()
-        with record.Journal.create(tmp_path / name, space) as journal:
+        with made(tmp_path / name, space) as journal:
             for rows in parts:
                 journal.add(0, np.arange(2)[rows], x[rows], Evaluation(cost[rows]))
             journal.close_batch(0, range(2), 0.0)
@@ -338,27 +366,27 @@ def test_a_folder_without_write_permission_is_named(
 def test_a_folder_that_cannot_be_finished_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(folder: Path, space: Space) -> None:
+    def refuse(folder: Path, space: Space, problem: str, settings: Any) -> None:
         raise FolderError("disk full")
 
-    monkeypatch.setattr(record.Journal, "create", refuse)
+    monkeypatch.setattr(Journal, "create", refuse)
     with pytest.raises(FolderError, match="disk full"):
         create(tmp_path / "run", {}, Space([Real(0, 1)]))
     assert not list(tmp_path.iterdir())
 
 
 def test_a_full_disk_is_one_clear_error_and_what_was_written_stays(tmp_path: Path) -> None:
-    def write(journal: record.Journal, number: int) -> None:
+    def write(journal: Journal, number: int) -> None:
         ids = range(number, number + 1)
         journal.add(number, np.array(ids), np.zeros((1, 1)), Evaluation(np.full(1, float(number))))
         journal.close_batch(number, ids, 0.0)
 
-    def write_until_full(journal: record.Journal) -> None:
+    def write_until_full(journal: Journal) -> None:
         journal._db.execute("PRAGMA max_page_count = 1")
         for number in range(1, 2000):
             write(journal, number)
 
-    with record.Journal.create(tmp_path, Space([Real(0, 1)])) as journal:
+    with made(tmp_path, Space([Real(0, 1)])) as journal:
         write(journal, 0)
         with pytest.raises(FolderError, match="What was written before is kept"):
             write_until_full(journal)

@@ -9,6 +9,7 @@ import click
 
 from swarmopt import plugins
 from swarmopt.errors import PluginError, SettingError, SwarmoptError, UnknownNameError
+from swarmopt.terminal import printable
 
 FAILED, USAGE, NOTHING_FEASIBLE, INTERRUPTED = 1, 2, 3, 130
 
@@ -68,7 +69,7 @@ def call(arguments: Sequence[str] | None = None) -> int:
         error.show()
         return error.exit_code
     except SwarmoptError as error:
-        click.echo(f"error: {error}", err=True)
+        click.echo(f"error: {printable(str(error))}", err=True)
         return USAGE if isinstance(error, SettingError) else FAILED
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
@@ -82,13 +83,21 @@ def call(arguments: Sequence[str] | None = None) -> int:
 def _log_to_stderr() -> None:
     """Show what the packages report while they work."""
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.setFormatter(_Printable("%(message)s"))
     for package in plugins.installed().packages:
         log = logging.getLogger(package)
         log.handlers = [handler]
         log.setLevel(logging.INFO)
 
 
+class _Printable(logging.Formatter):
+    """Formats messages whose parts may come from a stranger's folder."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the message, safe to show."""
+        return printable(super().format(record))
+
+
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
     """Show a warning to a user: what it says, not where in the code it was said."""
-    click.echo(f"warning: {message}", err=True)
+    click.echo(f"warning: {printable(str(message))}", err=True)

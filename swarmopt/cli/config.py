@@ -12,7 +12,7 @@ from swarmopt import folder, plugins
 from swarmopt.algorithm import AnyAlgorithm
 from swarmopt.errors import SettingError, UnknownNameError
 from swarmopt.inputs import as_algorithm
-from swarmopt.problem import FunctionProblem, Problem
+from swarmopt.problem import FunctionProblem, Problem, Recipe
 from swarmopt.settings import build, import_object, resolve
 from swarmopt.space import Space
 from swarmopt.variables import Boolean, Categorical, Integer, Ordinal, Real, Variable
@@ -43,6 +43,11 @@ class Config(msgspec.Struct, kw_only=True):
     batch_size: int = 1
     cache: bool | None = None
     lookahead: int = 0
+    workers: int | None = None
+    cluster: str | None = None
+    eval_timeout: float | None = None
+    threads: int = 1
+    chunk: int | None = None
     x0: list[dict[str, Any] | list[float]] | None = None
     set: dict[str, Any] = {}
     space: dict[str, Any] | list[dict[str, Any]] | None = None
@@ -59,15 +64,24 @@ def read_config(path: Path | None) -> Config:
         return Config()
     document = folder.read_settings(path)
     document.pop("versions", None)
+    return as_config(document, str(path))
+
+
+def as_config(document: Mapping[str, Any], where: str) -> Config:
+    """Return the settings in a document.
+
+    Raises:
+        SettingError: an unknown key or a wrong type.
+    """
     known = Config.__struct_fields__
     for key in document:
         if key not in known:
-            raise UnknownNameError(f"key in {path}:", key, known)
+            raise UnknownNameError(f"key in {where}:", key, known)
     try:
         return msgspec.convert(document, Config)
     except msgspec.ValidationError as error:
         text = str(error)
-        raise SettingError(f"{path}: {text[0].lower()}{text[1:]}") from None
+        raise SettingError(f"{where}: {text[0].lower()}{text[1:]}") from None
 
 
 def overlay(config: Config, flags: Mapping[str, Any], assignments: tuple[str, ...]) -> Config:
@@ -110,7 +124,8 @@ def make_problem(config: Config) -> tuple[Problem, dict[str, Any]]:
         if config.space is not None:
             raise SettingError(f"the problem {name!r} has a space of its own; leave [space] out")
         factory = plugins.installed().get("problem", name)
-        return _checked(build(factory, settings, where), name), resolve(factory, settings)
+        target = plugins.installed().entries["problem"][name].registration.target
+        return _built(factory, settings, where, target), resolve(factory, settings)
     found = import_object(name)
     if not callable(found) and not isinstance(found, Problem):
         raise SettingError(
@@ -125,16 +140,22 @@ def make_problem(config: Config) -> tuple[Problem, dict[str, Any]]:
     if config.space is not None:
         return FunctionProblem(found, make_space(config.space), batch=config.batch), {}
     if isinstance(found, type) or not _takes_a_point(found):
-        return _checked(build(found, settings, where), name), resolve(found, settings)
+        return _built(found, settings, where, name), resolve(found, settings)
     raise SettingError(
         f"{name} is a plain function, which needs a space: give --config FILE with a table "
         f'[space], such as x = {{type = "real", low = -5, high = 5}}'
     )
 
 
-def _checked(problem: Any, name: str) -> Problem:
+def _built(
+    factory: Callable[..., Any], settings: Mapping[str, Any], where: str, target: str
+) -> Problem:
+    """Return the problem, and let workers build it alike unless it says how itself."""
+    problem = build(factory, settings, where)
     if not isinstance(problem, Problem):
-        raise SettingError(f"{name}: expected a swarmopt.Problem, got {problem!r:.80}")
+        raise SettingError(f"{where}: expected a swarmopt.Problem, got {problem!r:.80}")
+    if problem.recipe is None:
+        problem.recipe = Recipe(target, settings)
     return problem
 
 

@@ -1,28 +1,22 @@
 """swarmopt run: optimise a problem and keep the run in a folder."""
 
 import json
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 from click.core import ParameterSource
 
 from swarmopt import folder as run_folder
-from swarmopt import journal as record
-from swarmopt.cli import INTERRUPTED, NOTHING_FEASIBLE
-from swarmopt.cli.config import Config, make_algorithm, make_problem, overlay, read_config
-from swarmopt.errors import FinishError, FolderError, SwarmoptError
-from swarmopt.inputs import default_limits, draw_seed, hyper_parameters
-from swarmopt.jsonable import jsonable
-from swarmopt.limits import Limits, check_count
-from swarmopt.result import Result
-from swarmopt.run import execute
-from swarmopt.search import Search
+from swarmopt.cli.config import Config, overlay, read_config
+from swarmopt.cli.session import carry_out, document, set_up
 from swarmopt.space import Space
 
-FLAGS = ("problem", "algorithm", "budget", "max_time", "target", "patience", "seed")
+FLAGS = (
+    "problem", "algorithm", "budget", "max_time", "target", "patience", "seed",
+    "workers", "cluster", "eval_timeout", "threads", "chunk",
+)  # fmt: skip
 
 
 @click.command()
@@ -54,6 +48,36 @@ FLAGS = ("problem", "algorithm", "budget", "max_time", "target", "patience", "se
     type=int,
     help="Repeats a run; drawn and noted when not given.",
     envvar="SWARMOPT_SEED",
+)
+@click.option(
+    "--workers",
+    type=int,
+    help="Processes that evaluate; 0: this one. [what the problem wants]",
+    envvar="SWARMOPT_WORKERS",
+)
+@click.option(
+    "--cluster",
+    metavar="ADDRESS",
+    help="Evaluate on a Dask cluster: tcp://host:8786.",
+    envvar="SWARMOPT_CLUSTER",
+)
+@click.option(
+    "--eval-timeout",
+    type=float,
+    help="Seconds that one evaluation may take on a worker.",
+    envvar="SWARMOPT_EVAL_TIMEOUT",
+)
+@click.option(
+    "--threads",
+    type=int,
+    help="Threads of BLAS, OpenMP and torch in each process. [1]",
+    envvar="SWARMOPT_THREADS",
+)
+@click.option(
+    "--chunk",
+    type=int,
+    help="Points of one call, where a problem takes whole populations.",
+    envvar="SWARMOPT_CHUNK",
 )
 @click.option(
     "--set",
@@ -102,93 +126,14 @@ def run(
         if ctx.get_parameter_source(name) not in (ParameterSource.DEFAULT, None)
     }
     settings = overlay(read_config(config), given, assignments)
-    problem, own = make_problem(settings)
-    algorithm = make_algorithm(settings)
-    limits = default_limits(
-        problem, Limits(settings.budget, settings.max_time, settings.target, settings.patience)
-    )
-    seed = draw_seed() if settings.seed is None else settings.seed
-    points = None if settings.x0 is None else problem.space.points(settings.x0)
-    search = Search(
-        problem,
-        algorithm,
-        seed=seed,
-        limits=limits,
-        batch_size=settings.batch_size,
-        cache=settings.cache,
-        x0=points,
-    )
-    check_count("lookahead", settings.lookahead, least=0)
-    settings = msgspec.structs.replace(
-        settings,
-        seed=seed,
-        budget=limits.budget,
-        x0=None if points is None else points.tolist(),
-        set={**own, "algorithm": hyper_parameters(algorithm)},
-    )
-    stem = f"{problem.name}-{algorithm.name}"
+    search, settings, resources = set_up(settings)
+    stem = f"{search.problem.name}-{search.algorithm.name}"
     if dry_run:
         path = out or run_folder.free_path(Path("runs"), stem)
-        _show_plan(settings, problem.space, path, as_json=as_json)
+        _show_plan(settings, search.problem.space, path, as_json=as_json)
         return 0
     with nullcontext(out) if out else run_folder.reserved(Path("runs"), stem) as path:
-        return _run(search, settings, path, overwrite=overwrite, as_json=as_json)
-
-
-def _run(search: Search, settings: Config, path: Path, *, overwrite: bool, as_json: bool) -> int:
-    """Run the search in a folder, show what came out, and return the exit code."""
-    problem = search.problem
-    try:
-        result = execute(
-            search,
-            settings=document(settings),
-            run_dir=path,
-            overwrite=overwrite,
-            lookahead=settings.lookahead,
-            progress=True,
-        )
-    except KeyboardInterrupt:
-        click.echo(f"interrupted; {_kept(search, path)}", err=True)
-        return INTERRUPTED
-    except FinishError as error:
-        _show(error.result, "", path)
-        with suppress(OSError):
-            _draw(error.result, path)
-        raise
-    except SwarmoptError as error:
-        if search.started:
-            click.echo(_kept(search, path), err=True)
-        raise error from None
-    _draw(result, path)
-    if as_json:
-        click.echo(json.dumps(result.summary(), indent=2))
-    else:
-        _show(result, problem.describe(result), path)
-    return 0 if result.success else NOTHING_FEASIBLE
-
-
-def _draw(result: Result, path: Path) -> None:
-    from swarmopt.plot import convergence
-
-    convergence(result, path / run_folder.PICTURE)
-
-
-def _kept(search: Search, path: Path) -> str:
-    """Return what is left of a run that did not end."""
-    if not search.started:
-        return "nothing was evaluated yet"
-    try:
-        n = record.count(path)
-    except FolderError as error:
-        return str(error)
-    found = ", and the search's result," if (path / run_folder.RESULT).exists() else ""
-    return f"the record of {n:,} evaluations{found} is kept in {path}"
-
-
-def document(settings: Config) -> dict[str, Any]:
-    """Return the resolved settings as `run.toml` holds them."""
-    found: dict[str, Any] = jsonable(msgspec.structs.asdict(settings))
-    return {key: value for key, value in found.items() if value is not None}
+        return carry_out(search, settings, resources, path, overwrite=overwrite, as_json=as_json)
 
 
 def _show_plan(settings: Config, space: Space, path: Path, *, as_json: bool) -> None:
@@ -209,21 +154,3 @@ def _show_plan(settings: Config, space: Space, path: Path, *, as_json: bool) -> 
         click.echo(f"{name:>10}  {variable!r}")
     if len(space) > 12:
         click.echo(f"{'...':>10}  {len(space) - 12} more variables")
-
-
-def _show(result: Result, description: str, path: Path) -> None:
-    click.echo(f"{result.problem}, {result.algorithm}, seed {result.seed}: {result.message}")
-    cost = f"cost {result.fun:.10g}" if result.params else "nothing found"
-    violation = f", violation {result.violation:.6g}" if result.violation > 0 else ""
-    failed = f", {result.n_failed:,} failed" if result.n_failed else ""
-    click.echo(
-        f"{cost}{violation} after {result.nfev:,} evaluations{failed} in {result.seconds:.1f} s"
-    )
-    if description:
-        click.echo(description)
-    else:
-        for name, value in list(result.params.items())[:20]:
-            click.echo(f"  {name} = {jsonable(value)}")
-        if len(result.params) > 20:
-            click.echo(f"  and {len(result.params) - 20} more in {path / run_folder.RESULT}")
-    click.echo(f"run folder: {path}")

@@ -43,6 +43,11 @@ class Cache:
         """Remember what points cost."""
         self._key.update(zip(_names(x), key.tolist(), strict=True))
 
+    def release(self, x: Matrix) -> None:
+        """Forget points that were handed out and come back untold."""
+        for name in _names(x):
+            del self._key[name]
+
     def get(self, x: Matrix) -> Vector:
         """Return (n,) what points cost; NaN where they are pending or unknown."""
         return np.array([self._key.get(name, PENDING) for name in _names(x)])

@@ -62,8 +62,9 @@ class Evaluator(Protocol):
         """Return what finishes next. Called only while `busy`.
 
         Raises:
-            ObjectiveError: the problem breaks its contract. Any other exception is an evaluation
-                that failed: its traceback is in the evaluation's info.
+            ObjectiveError: the problem breaks its contract in the first batch. Everything else that
+                a problem can do is an evaluation that failed: why is in its info.
+            WorkerError: nothing can be evaluated any more.
         """
         ...
 

@@ -96,7 +96,9 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Path]:
     folder = tmp_path_factory.mktemp("pruning") / "run"
-    result = minimize(ChannelPruning(**QUICK), budget=25, seed=3, run_dir=folder, algorithm="pso")
+    result = minimize(
+        ChannelPruning(**QUICK), budget=25, seed=3, run_dir=folder, algorithm="pso", workers=0
+    )
     return result, folder
 
 
@@ -175,7 +177,7 @@ def test_the_same_seed_gives_the_same_result_twice(finished: tuple[Result, Path]
                 found[part].pop(key)
         return dict(found)
 
-    again = minimize(ChannelPruning(**QUICK), budget=25, seed=3, algorithm="pso")
+    again = minimize(ChannelPruning(**QUICK), budget=25, seed=3, algorithm="pso", workers=0)
     assert untimed(again) == untimed(finished[0])
 
 
@@ -253,6 +255,7 @@ def test_a_model_weights_and_data_of_the_users_own(
         {n: t.contiguous() for n, t in network.state_dict().items()}, module / "w.safetensors"
     )
     arguments = ["run", "--problem", "channel-prune", "--budget", "12", "--out", "a", "--seed", "0",
+                 "--workers", "0",
                  "--set", "model=own_model:network", "--set", "weights=w.safetensors",
                  "--set", "data=own_digits:images", "--set", "finetune_epochs=1"]  # fmt: skip
     assert call(arguments) == 0
@@ -351,7 +354,7 @@ def test_taylor_importance_is_taken_from_training_images() -> None:
 def test_an_original_that_answers_with_nan_is_refused_before_the_search() -> None:
     problem = ChannelPruning(model="own_model:broken")
     with pytest.raises(PruningError, match="answers with NaN or inf: look at its weights"):
-        minimize(problem, budget=10)
+        minimize(problem, budget=10, workers=0)
 
 
 @pytest.mark.usefixtures("module")

@@ -47,6 +47,14 @@ class Images:
     def __len__(self) -> int:
         return len(self.x)
 
+    def digest(self) -> str:
+        """Return a hash of images and labels, by which what was learnt of them is found again."""
+        hashed = blake2b(digest_size=16)
+        for tensor in (self.x, self.y):
+            hashed.update(repr((tensor.dtype, tuple(tensor.shape))).encode())
+            hashed.update(tensor.contiguous().numpy().tobytes())
+        return hashed.hexdigest()
+
 
 @dataclass(frozen=True, eq=False)
 class Splits:
@@ -73,18 +81,19 @@ class Splits:
         if len(torch.unique(self.train.y)) < 2:
             raise PruningError("the training images all have the same label; nothing can be learnt")
 
+    def digest(self) -> tuple[str, str]:
+        """Return a hash of each set that scores come from; the test images are not looked at."""
+        return self.train.digest(), self.held_out.digest()
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all images."""
+        return sum(part.x.nbytes for part in (self.train, self.held_out, self.test))
+
     @property
     def n_classes(self) -> int:
         """One more than the greatest label."""
         return 1 + max(int(part.y.max()) for part in (self.train, self.held_out, self.test))
-
-    def digest(self) -> str:
-        """Return a hash of the training images, by which a trained original is found again."""
-        hashed = blake2b(digest_size=16)
-        for tensor in (self.train.x, self.train.y):
-            hashed.update(repr((tensor.dtype, tuple(tensor.shape))).encode())
-            hashed.update(tensor.contiguous().numpy().tobytes())
-        return hashed.hexdigest()
 
 
 def split(x: Any, y: Any, test_x: Any, test_y: Any, *, held_out: float = HELD_OUT) -> Splits:
@@ -155,18 +164,25 @@ DATA: dict[str, Callable[[], Splits]] = {"digits": digits}
 """Function that loads a data set, by its name."""
 
 
-def load_data(name: str) -> Splits:
+def load_data(name: str | Splits) -> Splits:
     """Return a named data set, or what a function of the user's own returns.
 
     Args:
         name: a key of `DATA`, or "package.module:function". The function takes nothing and returns
-            `Splits`, or (x, y, test_x, test_y) as `split` takes them.
+            `Splits`, or (x, y, test_x, test_y) as `split` takes them. Splits are returned as is.
 
     Raises:
         UnknownName: There is no such data set.
         SettingError: The function cannot be imported or fails.
         PruningError: What it returns is no data.
     """
+    if isinstance(name, Splits):
+        return name
+    if not isinstance(name, str):
+        raise PruningError(
+            f"data: expected a name or swarmopt_pruning.Splits, got {type(name).__name__}; make "
+            f"some with swarmopt_pruning.split(x, y, test_x, test_y)"
+        )
     if ":" not in name:
         if name not in DATA:
             raise UnknownName("data set", name, [*DATA, "package.module:function"])

@@ -3,22 +3,25 @@
 import json
 import logging
 import os
-import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from pathlib import Path
 
 import torch
+from filelock import FileLock, Timeout
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import nn
 
-from swarmopt.folder import umask
+from swarmopt_pruning.checkpoint import remove
 from swarmopt_pruning.data import Splits, call_user
 from swarmopt_pruning.errors import PruningError
 from swarmopt_pruning.models import build
+from swarmopt_pruning.tensors import write_tensors
+from swarmopt_pruning.trace import evaluation_copy
 from swarmopt_pruning.train import Recipe, accuracy, seeded, train
 
 log = logging.getLogger(__name__)
@@ -31,7 +34,8 @@ class ModelName:
     """How to build a network again: a name and options, or only the name where it is the user's.
 
     Attributes:
-        name: of a built-in model, or "package.module:function".
+        name: of a built-in model, "package.module:function", or "package.module:class" of a network
+            that was given as it is.
         options: of a built-in model.
     """
 
@@ -60,11 +64,24 @@ class ModelName:
         return found
 
 
-def name_model(name: str, data: Splits) -> ModelName:
-    """Return how to build a model for these images."""
-    if ":" in name:
-        return ModelName(name, {})
-    return ModelName(name, {"in_channels": data.train.x.shape[1], "n_classes": data.n_classes})
+def make_original(model: str | nn.Module, data: Splits) -> tuple[ModelName, nn.Module]:
+    """Return a model for these images, and how it is built again.
+
+    Args:
+        model: a name, or a network, which is copied.
+        data: the images.
+
+    Raises:
+        PruningError: It is neither, or cannot be copied. And what `ModelName.make` raises.
+    """
+    if isinstance(model, nn.Module):
+        kind = type(model)
+        return ModelName(f"{kind.__module__}:{kind.__qualname__}", {}), evaluation_copy(model)
+    if not isinstance(model, str):
+        raise PruningError(f"model: expected a name or a torch.nn.Module, got {model!r:.80}")
+    options = {"in_channels": data.train.x.shape[1], "n_classes": data.n_classes}
+    name = ModelName(model, {} if ":" in model else options)
+    return name, name.make()
 
 
 def load_weights(model: nn.Module, path: Path) -> None:
@@ -97,6 +114,9 @@ def load_weights(model: nn.Module, path: Path) -> None:
 def trained(name: ModelName, model: nn.Module, data: Splits, recipe: Recipe) -> nn.Module:
     """Return a built-in model with trained weights: from the cache, or trained and put there.
 
+    Of several processes that want the same weights at once one trains, and the others wait for it.
+    A training that was killed goes on where it was.
+
     Args:
         name: of the model.
         model: as it was built; changed.
@@ -104,28 +124,69 @@ def trained(name: ModelName, model: nn.Module, data: Splits, recipe: Recipe) -> 
         recipe: how.
     """
     path = cache_folder() / f"{name.name}-{_key(name, data, recipe)}.safetensors"
-    if path.is_file():
-        try:
-            load_weights(model, path)
-        except PruningError as error:
-            log.warning("%s; it is trained again", error)
-        else:
-            model.eval()
-            log.info("the trained original %s comes from %s", name.name, path)
-            return model
+    if _load_cached(name, model, path):
+        return model
+    with _locked(path) as held:
+        if not _load_cached(name, model, path):
+            _train(name, model, data, recipe, path if held else None)
+    return model
+
+
+def _load_cached(name: ModelName, model: nn.Module, path: Path) -> bool:
+    """Load trained weights that are there, and return whether they are."""
+    if not path.is_file():
+        return False
+    try:
+        load_weights(model, path)
+    except PruningError as error:
+        log.warning("%s; it is trained again", error)
+        return False
+    model.eval()
+    log.info("the trained original %s comes from %s", name.name, path)
+    return True
+
+
+def _train(
+    name: ModelName, model: nn.Module, data: Splits, recipe: Recipe, path: Path | None
+) -> None:
+    """Train a model, and put its weights where they are to be kept."""
     began = time.monotonic()
+    checkpoint = None if path is None else path.with_suffix(".training.safetensors")
     log.info("training the original %s for %d epochs", name.name, recipe.epochs)
-    train(model, data.train, recipe, seed=TRAINING_SEED)
+    train(model, data.train, recipe, seed=TRAINING_SEED, checkpoint=checkpoint)
     log.info(
         "trained in %.1f s, held-out accuracy %.2f %%",
         time.monotonic() - began,
         100 * accuracy(model, data.held_out),
     )
+    if path is None or checkpoint is None:
+        return
     try:
         save_tensors(model, path)
+        remove(checkpoint)
     except OSError as error:
         log.warning("the trained original cannot be cached at %s: %s", path, error)
-    return model
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[bool]:
+    """Hold the right to write a file of the cache; False where the cache cannot be written."""
+    lock = FileLock(path.with_suffix(".lock"))  # let go by a kill
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            log.info("another process trains %s; waiting for it", path.stem)
+            lock.acquire()
+    except (OSError, NotImplementedError) as error:
+        log.warning("the trained original cannot be cached at %s: %s", path, error)
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
 
 
 def cache_folder() -> Path:
@@ -140,16 +201,7 @@ def save_tensors(model: nn.Module, path: Path, metadata: Mapping[str, str] | Non
     Raises:
         OSError: The file cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    tensors = {n: t.detach().contiguous().clone() for n, t in model.state_dict().items()}
-    with tempfile.TemporaryDirectory(prefix=".saving-", dir=path.parent) as folder:
-        part = Path(folder) / path.name
-        try:
-            save_file(tensors, part, metadata=dict(metadata) if metadata else None)
-        except SafetensorError as error:  # a full disk, for one
-            raise OSError(str(error)) from error
-        part.chmod(0o666 & ~umask())  # safetensors writes files that only their owner may read
-        part.replace(path)
+    write_tensors(path, model.state_dict(), metadata)
 
 
 def _key(name: ModelName, data: Splits, recipe: Recipe) -> str:
@@ -158,7 +210,7 @@ def _key(name: ModelName, data: Splits, recipe: Recipe) -> str:
         "model": name.name,
         "options": dict(name.options),
         "recipe": asdict(recipe),
-        "data": data.digest(),
+        "data": data.train.digest(),
         "torch": torch.__version__,
         "seed": TRAINING_SEED,
     }

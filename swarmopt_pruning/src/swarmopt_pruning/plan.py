@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from swarmopt_pruning.errors import PlanMismatch, PruningError
+from swarmopt_pruning.files import write_whole
 from swarmopt_pruning.fingerprint import differences, fingerprint, shapes_of
 from swarmopt_pruning.resize import attributes_after, selected, zeroed
 from swarmopt_pruning.trace import computed_copies, first_names
@@ -233,17 +234,7 @@ class PruningPlan:
         """
         from swarmopt_pruning.plan_file import encode
 
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
-            with part.open("w", encoding="utf-8") as file:
-                file.write(encode(self))
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        write_whole(Path(path), encode(self).encode())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "PruningPlan":

@@ -8,36 +8,38 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import nn
 
 from swarmopt import Evaluation, Problem, Result, Seeds
 from swarmopt_pruning.budget import Budget
+from swarmopt_pruning.checkpoint import remove
 from swarmopt_pruning.codes import constrain
-from swarmopt_pruning.data import Images, load_data
+from swarmopt_pruning.data import Images, Splits, load_data
 from swarmopt_pruning.errors import PruningError, UnknownName
 from swarmopt_pruning.graph import ChannelGraph
+from swarmopt_pruning.health import check_answers, check_output, parametrized_layers
 from swarmopt_pruning.importance import IMPORTANCES
 from swarmopt_pruning.loading import PLAN, WEIGHTS, save_pruned
+from swarmopt_pruning.machine import workers_that_fit
 from swarmopt_pruning.measure import Figures, figures, largest_difference
-from swarmopt_pruning.original import load_weights, name_model, trained
-from swarmopt_pruning.plan import PruningPlan
+from swarmopt_pruning.original import load_weights, make_original, trained
 from swarmopt_pruning.report import draw_channels, table
 from swarmopt_pruning.score import Scorer
 from swarmopt_pruning.taylor import taylor_scores
 from swarmopt_pruning.terminal import printable
-from swarmopt_pruning.train import Recipe, accuracy, pinned, train
+from swarmopt_pruning.train import Recipe, pinned
+from swarmopt_pruning.winner import ARTEFACTS, CHANNELS, CHECKPOINT, check_winner, fine_tuned
 
 log = logging.getLogger(__name__)
 
 Matrix = NDArray[np.float64]
-CHANNELS = "channels.png"
 EXAMPLES = 2  # images that the network is traced with
 MOST_THREADS = 256
 CALIBRATION = 512  # training images that batch normalisation is measured on, and gradients
 MOST_RATE = 10.0  # no training survives more, which would show only after the search
 SLOPES = 64  # images of one gradient
+SENT = 1 << 26  # bytes of images at most that are sent to a worker if it can load them itself
 
 
 class ChannelPruning(Problem):
@@ -48,11 +50,12 @@ class ChannelPruning(Problem):
 
     Args:
         model: a built-in model, `torchvision/NAME` or `timm/NAME` where these are installed, or
-            package.module:function that returns a trained torch.nn.Module.
+            package.module:function that returns a trained torch.nn.Module; in Python also the
+            trained network itself.
         weights: a safetensors file for that model; a built-in model without it is trained once and
             cached.
         data: `digits`, or package.module:function that returns (x, y, test_x, test_y) or
-            `swarmopt_pruning.Splits`.
+            `swarmopt_pruning.Splits`, the same every time; in Python also such splits.
         target_macs: never exceeded: a share of the original's MACs up to 1, or a number above 1.
         target_params: the same for parameters; both hold together.
         penalty: cost of the original's MACs, in errors.
@@ -70,19 +73,22 @@ class ChannelPruning(Problem):
         finetune_rate: peak learning rate of that.
         distill: weight of the teacher's answers against the labels.
         threads: of torch; part of what makes a run repeatable.
+
+    A worker gets the traced graph, the weights and the importance of the channels from the driver,
+    so all workers score one and the same network; large named data are loaded once there.
     """
 
     name = "channel-prune"
     default_budget = 150
     distributions = ("swarmopt-pruning", "torch", "scikit-learn")
-    artefacts = (PLAN, WEIGHTS, CHANNELS)
+    artefacts = ARTEFACTS
 
     def __init__(
         self,
         *,
-        model: str = "digits-resnet",
+        model: str | nn.Module = "digits-resnet",
         weights: str = "",
-        data: str = "digits",
+        data: str | Splits = "digits",
         target_macs: float = 0.5,
         target_params: float = 1.0,
         penalty: float = 0.05,
@@ -110,22 +116,22 @@ class ChannelPruning(Problem):
         if importance not in IMPORTANCES:
             raise UnknownName("importance", importance, IMPORTANCES)
         self._data = load_data(data)
-        self._data_name = data
+        self._data_name = data if isinstance(data, str) else ""
         self._prepared = False
-        self._model_name = name_model(model, self._data)
         self._importance = importance
         self._penalty = penalty
         self._threads = threads
-        self._recipe = Recipe(epochs=epochs)
+        self._training = Recipe(epochs=epochs)
         self._finetuning = Recipe(epochs=finetune_epochs, rate=finetune_rate, distill=distill)
         with pinned(threads):
-            self._model = self._model_name.make()
+            self._model_name, self._model = make_original(model, self._data)
             self._has_weights = bool(weights) or not self._model_name.built_in
             if weights:
                 load_weights(self._model, Path(weights))
             self._model.eval()
-            _check_output(self._model, self._data.train, self._data.n_classes)
-            self.graph = ChannelGraph.trace(self._model, (self._data.train.x[:EXAMPLES],))
+            examples = self._data.train.x[:EXAMPLES]
+            check_output(self._model, examples, self._data.n_classes)
+            self.graph = ChannelGraph.trace(self._model, (examples,))
         if not self.graph.groups:
             reasons = "; ".join(f"{f.name}: {f.reason}" for f in self.graph.frozen)
             raise PruningError(f"the model has no channels that can be pruned: {reasons}")
@@ -144,17 +150,21 @@ class ChannelPruning(Problem):
         self.budget = Budget.of(self.graph, macs=target_macs, params=target_params)
         self.budget.check_reachable(self.constraints.counts(np.zeros((1, len(self.space))))[0])
         self._full_macs = self.budget.limits[0].whole
+        self._channel_scores: Mapping[str, Matrix] = {}
         if importance != "taylor":
             self.graph.scores(importance)  # it may say nothing about this network
+        fit = 1 if parametrized_layers(self._model) else workers_that_fit(threads)
+        self.default_workers = fit if fit > 1 else 0
 
     def prepare(self) -> None:
         """Train the original where that is needed, and score its channels."""
         if self._prepared:
             return
-        if not self._has_weights:
-            with pinned(self._threads):
-                trained(self._model_name, self._model, self._data, self._recipe)
-        self._check_original()
+        with pinned(self._threads):
+            if not self._has_weights:
+                trained(self._model_name, self._model, self._data, self._training)
+            check_answers(self._model_name.name, self._model, self._data.held_out, EXAMPLES)
+            self._channel_scores = self._score_channels()
         log.info(
             "%d groups, %.3g combinations of widths, %.3g allowed; budget %s",
             len(self.graph.groups),
@@ -167,25 +177,12 @@ class ChannelPruning(Problem):
             log.info("not pruned: %s (%d channels): %s", name, frozen.width, reason)
         self._prepared = True
 
-    def _check_original(self) -> None:
-        """Refuse an original whose answers are no numbers; warn of one that guesses."""
-        held_out = self._data.held_out
-        with pinned(self._threads), torch.no_grad():
-            if not torch.isfinite(self._model(held_out.x[:EXAMPLES])).all():
-                raise PruningError(
-                    f"the original {self._model_name.name} answers with NaN or inf: look at its "
-                    f"weights"
-                )
-            found = accuracy(self._model, held_out)
-        chance = float(torch.bincount(held_out.y).max()) / len(held_out)
-        if found <= 1.5 * chance:
-            log.warning(
-                "the original is right on %.1f %% of the held-out images, guessing on %.1f %%: it "
-                "seems not to be trained; give weights=FILE, or a function that returns a trained "
-                "network",
-                100 * found,
-                100 * chance,
-            )
+    def _score_channels(self) -> Mapping[str, Matrix]:
+        if self._importance != "taylor":
+            return self.graph.scores(self._importance)
+        x, y = self._data.train.x[:CALIBRATION], self._data.train.y[:CALIBRATION]
+        batches = [(x[i : i + SLOPES], y[i : i + SLOPES]) for i in range(0, len(x), SLOPES)]
+        return taylor_scores(self.graph, self._model, batches)
 
     @cached_property
     def scorer(self) -> Scorer:
@@ -195,18 +192,43 @@ class ChannelPruning(Problem):
         return Scorer(
             graph=self.graph,
             model=self._model,
-            channel_scores=self._channel_scores(),
+            channel_scores=self._channel_scores,
             calibration=Images(train_images.x[:CALIBRATION], train_images.y[:CALIBRATION]),
             held_out=self._data.held_out,
         )
 
-    def _channel_scores(self) -> Mapping[str, Matrix]:
-        if self._importance != "taylor":
-            return self.graph.scores(self._importance)
-        x, y = self._data.train.x[:CALIBRATION], self._data.train.y[:CALIBRATION]
-        batches = [(x[i : i + SLOPES], y[i : i + SLOPES]) for i in range(0, len(x), SLOPES)]
-        with pinned(self._threads):
-            return taylor_scores(self.graph, self._model, batches)
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a worker needs; of large images that have a name, only their digest.
+
+        Raises:
+            PruningError: The network is of a kind that torch does not send.
+        """
+        if layers := parametrized_layers(self._model):
+            raise PruningError(
+                f"torch sends no parametrized layer, such as {layers[0] or 'the network itself'}: "
+                f"call torch.nn.utils.parametrize.remove_parametrizations, or set workers=0 "
+                f"(--workers 0)"
+            )
+        state = {name: value for name, value in vars(self).items() if name != "scorer"}
+        if self._data_name and self._data.nbytes > SENT:
+            state["_data"] = self._data.digest()
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Load the images that were not sent, once in each worker.
+
+        Raises:
+            PruningError: They are not the driver's.
+        """
+        vars(self).update(state)
+        if isinstance(self._data, Splits):
+            return
+        self._data = load_data(self._data_name)
+        if self._data.digest() != state["_data"]:
+            raise PruningError(
+                f"data={self._data_name}: a worker got other images than the run began with; the "
+                f"function must return the same every time and everywhere: seed what it draws"
+            )
 
     def canonical(self, x: Matrix) -> Matrix:
         """Return the points repaired down to the budget."""
@@ -230,22 +252,25 @@ class ChannelPruning(Problem):
         scorer = self.scorer
         with pinned(self._threads):
             plan = scorer.plan(counts)
-            self._check_winner(plan)
+            check_winner(plan, self._model, self._data.held_out.x[:EXAMPLES])
             difference = largest_difference(
                 plan.apply(self._model), plan.mask(self._model), self._data.held_out.x[:64]
             )
-            small = scorer.inherit(counts)
-            if folder is not None:
-                plan.save(folder / PLAN)  # what was found, whatever becomes of the rest
-            log.info("fine-tuning the winner for %d epochs", self._finetuning.epochs)
-            train(small, self._data.train, self._finetuning, seed=result.seed, teacher=self._model)
+            small = fine_tuned(
+                scorer,
+                counts,
+                self._data.train,
+                self._finetuning,
+                seed=result.seed,
+                folder=folder,
+            )
             before = self._figures(self._model, int(self.graph.widths.sum()))
             after = self._figures(small, int(counts.sum()))
         report = {
             "before": before.document(),
             "after": after.document(),
             "model": self._model_name.name,
-            "data": self._data_name,
+            "data": self._data_name or "given as it is",
             **{limit.setting: limit.most for limit in self.budget.limits},
             "combinations": {
                 "before": self.constraints.n_before,
@@ -269,17 +294,8 @@ class ChannelPruning(Problem):
                 f"{self._model_name.name}: {after.macs / before.macs:.1%} of the MACs",
                 folder / CHANNELS,
             )
+            remove(folder / CHECKPOINT)
         return report
-
-    def _check_winner(self, plan: PruningPlan) -> None:
-        """Warn where the winner is not the original without some channels.
-
-        It is scored, trained and tested as the network that it is, so nothing is lost.
-        """
-        try:
-            plan.check(self._model, (self._data.held_out.x[:EXAMPLES],))
-        except PruningError as error:
-            log.warning("%s", printable(str(error)))
 
     def _figures(self, model: nn.Module, channels: int) -> Figures:
         return figures(model, self._data, channels=channels, original=self._model_name)
@@ -298,21 +314,3 @@ class ChannelPruning(Problem):
 def _check(right: bool, name: str, expected: str, got: float) -> None:
     if not right:
         raise PruningError(f"{name}: expected {expected}, got {got!r}")
-
-
-def _check_output(model: nn.Module, images: Images, n_classes: int) -> None:
-    """Raise PruningError unless the network gives one logit per class for these images."""
-    try:
-        with torch.no_grad():
-            found = model(images.x[:EXAMPLES])
-    except (RuntimeError, TypeError, ValueError) as error:
-        raise PruningError(
-            f"the model {type(model).__name__} does not take images of shape "
-            f"{tuple(images.x.shape[1:])}: {error}"
-        ) from error
-    if not isinstance(found, torch.Tensor) or found.ndim != 2 or found.shape[1] < n_classes:
-        shape = tuple(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
-        raise PruningError(
-            f"the model {type(model).__name__} returns {shape} for {EXAMPLES} images; expected "
-            f"logits ({EXAMPLES}, {n_classes}), one per class of the data"
-        )

@@ -9,7 +9,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from swarmopt.plot import BLUE, GREY, figure
+from swarmopt_pruning.files import write_whole
 
 ROWS = (
     ("test accuracy", "test_accuracy"),
@@ -66,6 +66,8 @@ def draw_channels(
         title: of the picture.
         path: where it is written.
     """
+    from swarmopt.plot import BLUE, GREY, figure  # half a second of matplotlib: no worker draws
+
     drawn = figure(width=7.0, height=max(2.6, 1.2 + 0.3 * len(names)))
     axes = drawn.add_subplot()
     rows = range(len(names))
@@ -80,4 +82,6 @@ def draw_channels(
     axes.set_title(title, loc="left", fontsize=10)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
-    drawn.savefig(path)
+    picture = io.BytesIO()
+    drawn.savefig(picture, format="png")
+    write_whole(path, picture.getvalue())

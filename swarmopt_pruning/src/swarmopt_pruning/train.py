@@ -4,17 +4,24 @@ Distillation: Hinton, Vinyals, Dean, "Distilling the knowledge in a neural netwo
 One-cycle rate: Smith and Topin, "Super-convergence", 2018.
 """
 
+import json
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from swarmopt_pruning.checkpoint import Checkpoint, TrainingState, state_of
 from swarmopt_pruning.data import Images
 from swarmopt_pruning.errors import PruningError
+from swarmopt_pruning.tensors import tensor_digest
+
+log = logging.getLogger(__name__)
 
 EVALUATION_BATCH = 256
 
@@ -66,7 +73,13 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 def train(
-    model: nn.Module, images: Images, recipe: Recipe, *, seed: int, teacher: nn.Module | None = None
+    model: nn.Module,
+    images: Images,
+    recipe: Recipe,
+    *,
+    seed: int,
+    teacher: nn.Module | None = None,
+    checkpoint: Path | None = None,
 ) -> None:
     """Train a network in place, and leave it in evaluation mode.
 
@@ -76,6 +89,8 @@ def train(
         recipe: how.
         seed: of order, shifts and dropout.
         teacher: the network whose answers are learnt too, with weight `recipe.distill`.
+        checkpoint: a file to go on from where it holds this very training, and to keep it in. It
+            stays when the training is done: see `checkpoint.remove`.
 
     Raises:
         PruningError: The loss is not finite.
@@ -85,37 +100,93 @@ def train(
         return
     if teacher is not None:
         teacher.eval()
-    trainable = [p.requires_grad_() for p in model.parameters()]
+    per_epoch = -(-len(images) // recipe.batch)
+    n_steps = recipe.epochs * per_epoch
+    state = _first_state(model, len(images), recipe, n_steps)
+    file = None
+    if checkpoint is not None:
+        file = Checkpoint(checkpoint, _key(model, images, recipe, seed, teacher))
+    model.train()
+    with seeded(seed):
+        if file is not None:
+            file.restore(state, n_steps)
+        with _said(file, per_epoch, recipe.epochs):
+            while state.step < n_steps:
+                i = state.step % per_epoch
+                if i == 0:
+                    state.order = torch.randperm(len(images))
+                rows = state.order[i * recipe.batch : (i + 1) * recipe.batch]
+                _step(state, images, rows, recipe, teacher)
+                if file is not None:
+                    file.keep(state, epoch_ended=i == per_epoch - 1)
+    model.eval()
+
+
+def _first_state(model: nn.Module, n: int, recipe: Recipe, n_steps: int) -> TrainingState:
     optimizer = torch.optim.SGD(
-        trainable,
+        [p.requires_grad_() for p in model.parameters()],
         lr=recipe.rate,
         momentum=recipe.momentum,
         nesterov=True,
         weight_decay=recipe.decay,
     )
-    n_steps = -(-len(images) // recipe.batch)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, recipe.rate, total_steps=recipe.epochs * n_steps, pct_start=0.3
+        optimizer, recipe.rate, total_steps=n_steps, pct_start=0.3
     )
-    model.train()
-    with seeded(seed):
-        for _ in range(recipe.epochs):
-            for rows in torch.split(torch.randperm(len(images)), recipe.batch):
-                if len(rows) == 1 and len(images) > 1:
-                    schedule.step()
-                    continue  # batch normalisation needs two images
-                x = _shifted(images.x[rows], recipe.shift)
-                loss = _loss(model(x), images.y[rows], x, recipe, teacher)
-                if not torch.isfinite(loss):
-                    raise PruningError(
-                        f"training diverged: the loss is {loss.item()}; lower the learning rate "
-                        f"(now {recipe.rate})"
-                    )
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()  # type: ignore[no-untyped-call] # torch's own lack
-                optimizer.step()
-                schedule.step()
-    model.eval()
+    return TrainingState(model, optimizer, schedule, order=torch.arange(n))
+
+
+def _key(
+    model: nn.Module, images: Images, recipe: Recipe, seed: int, teacher: nn.Module | None
+) -> str:
+    """Return a hash of everything that decides what is learnt."""
+    tensors = {f"model.{n}": t for n, t in state_of(model).items()}
+    if teacher is not None:
+        tensors |= {f"teacher.{n}": t for n, t in state_of(teacher).items()}
+    about = [asdict(recipe), seed, images.digest(), torch.__version__, torch.get_num_threads()]
+    return tensor_digest(tensors, json.dumps(about, sort_keys=True))
+
+
+def _step(
+    state: TrainingState,
+    images: Images,
+    rows: Tensor,
+    recipe: Recipe,
+    teacher: nn.Module | None,
+) -> None:
+    """Learn from some images."""
+    state.step += 1
+    if len(rows) > 1 or len(images) == 1:  # batch normalisation needs two images
+        x = _shifted(images.x[rows], recipe.shift)
+        loss = _loss(state.model(x), images.y[rows], x, recipe, teacher)
+        if not torch.isfinite(loss):
+            raise PruningError(
+                f"training diverged: the loss is {loss.item()}; lower the learning rate "
+                f"(now {recipe.rate})"
+            )
+        state.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call] # torch's own lack
+        state.optimizer.step()
+    state.schedule.step()
+
+
+@contextmanager
+def _said(file: Checkpoint | None, per_epoch: int, epochs: int) -> Iterator[None]:
+    """Say where a training goes on, and what is kept of one that is interrupted."""
+    if file is not None and file.kept:
+        log.info("it goes on after %.1f of them, kept in %s", file.kept / per_epoch, file.path)
+    try:
+        yield
+    except KeyboardInterrupt:
+        if file is not None and file.kept:
+            done = file.kept / per_epoch
+            log.warning(
+                "%.1f of %d epochs are kept in %s; training goes on from there",
+                done,
+                epochs,
+                file.path,
+            )
+        raise
 
 
 def _loss(

@@ -1,0 +1,142 @@
+"""swarmopt resume: go on with the run in a folder, which may be a stranger's.
+
+What a folder says is never imported: code of the user's own is named again on the command line.
+"""
+
+import shlex
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+import tomli_w
+
+from swarmopt.cli.config import Config, as_config, overlay
+from swarmopt.cli.session import carry_out, set_up
+from swarmopt.errors import FolderError, SettingError
+from swarmopt.resuming import recorded
+from swarmopt.terminal import printable
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--problem", help="The run's own problem, where it is package.module:attribute.")
+@click.option("--algorithm", help="The run's own algorithm, alike.")
+@click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A setting of the run that names code, alike.",
+)
+@click.option("--workers", type=int, help="Processes that evaluate; 0: this one. [as before]")
+@click.option("--cluster", metavar="ADDRESS", help="Evaluate on a Dask cluster.")
+@click.option("--eval-timeout", type=float, help="Seconds that one evaluation may take.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def resume(
+    folder: Path,
+    *,
+    problem: str | None,
+    algorithm: str | None,
+    assignments: tuple[str, ...],
+    workers: int | None,
+    cluster: str | None,
+    eval_timeout: float | None,
+    as_json: bool,
+) -> int:
+    """Go on with the run in FOLDER from its record.
+
+    Settings are those of the run. Code of yours that it names (package.module:attribute) is
+    imported only where this command names it again; so is a cluster.
+    """
+    settings = _settings(folder)
+    named = {key: v for key, v in {"problem": problem, "algorithm": algorithm}.items() if v}
+    _check_named(folder, settings, named, assignments)
+    where = {"workers": workers, "cluster": cluster, "eval_timeout": eval_timeout}
+    _check_cluster(folder, settings, where)
+    config = msgspec.structs.replace(
+        settings, **{key: value for key, value in where.items() if value is not None}
+    )
+    if workers is not None or cluster is not None:
+        config = msgspec.structs.replace(config, workers=workers, cluster=cluster)
+    search, config, resources = set_up(config)
+    return carry_out(search, config, resources, folder, resume=True, as_json=as_json)
+
+
+def _settings(folder: Path) -> Config:
+    """Return the settings of the run in a folder."""
+    found = recorded(folder)
+    if found is None:
+        raise FolderError(f"{folder} holds no run; begin one with: swarmopt run --out {folder}")
+    if not found.get("problem"):
+        raise SettingError(
+            f"the run in {folder} was begun from Python and its objective has no name; go on with "
+            f"it there: minimize(..., run_dir={str(folder)!r}, resume=True)"
+        )
+    return as_config(found, str(folder))
+
+
+def _check_named(
+    folder: Path, settings: Config, named: Mapping[str, str], assignments: tuple[str, ...]
+) -> None:
+    """Raise SettingError unless the command names all code of the run, and nothing else."""
+    repeated = overlay(settings, named, assignments)
+    for key in ("problem", "algorithm", "set"):
+        if getattr(repeated, key) != getattr(settings, key):
+            raise SettingError(
+                f"the run was begun with another {key}: recorded "
+                f"{printable(repr(getattr(settings, key)))}, given "
+                f"{getattr(repeated, key)!r}. Give the recorded one to go on"
+            )
+    needed = dict(_code(settings))
+    given = {f"--{key}" for key in named} | {
+        f"--set {a.partition('=')[0].strip()}" for a in assignments
+    }
+    missing = [flag for flag in needed if flag not in given]
+    if missing:
+        words = ["swarmopt", "resume", str(folder)]
+        for flag, value in needed.items():
+            option, _, key = flag.partition(" ")
+            words += [option, f"{key}={value}" if key else value]
+        raise SettingError(
+            f"the run in {folder} uses code that its folder names. A folder may come from anyone, "
+            f"so nothing of it is imported unless you name it yourself. If you know this code:\n\n"
+            f"    {printable(shlex.join(words))}\n"
+        )
+
+
+def _code(settings: Config) -> Iterator[tuple[str, str]]:
+    """Return the flags that name code in the settings of a run, and their values."""
+    for key in ("problem", "algorithm"):
+        if ":" in getattr(settings, key):
+            yield f"--{key}", getattr(settings, key)
+    own = {key: value for key, value in settings.set.items() if key != "algorithm"}
+    inner = settings.set.get("algorithm", {})
+    if isinstance(inner, Mapping):
+        own |= {f"algorithm.{key}": value for key, value in inner.items()}
+    for key, value in own.items():
+        if _may_name_code(value):
+            yield f"--set {key}", value if isinstance(value, str) else _as_toml(value)
+
+
+def _may_name_code(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(_may_name_code(entry) for entry in (*value, *value.values()))
+    if isinstance(value, list):
+        return any(map(_may_name_code, value))
+    return isinstance(value, str) and ":" in value
+
+
+def _as_toml(value: Any) -> str:
+    return tomli_w.dumps({"value": value}).removeprefix("value = ").strip()
+
+
+def _check_cluster(folder: Path, settings: Config, given: Mapping[str, Any]) -> None:
+    """Raise SettingError where only the folder names the machine that evaluations would go to."""
+    if settings.cluster is None or given["cluster"] is not None or given["workers"] is not None:
+        return
+    raise SettingError(
+        f"the run in {folder} evaluated on the cluster {printable(settings.cluster)}; name the "
+        f"cluster again with --cluster, or evaluate here with --workers N"
+    )

@@ -1,0 +1,165 @@
+"""A run as the command line carries it out, whether it is new or goes on."""
+
+import json
+import shlex
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from swarmopt import folder as run_folder
+from swarmopt import record
+from swarmopt.cli import INTERRUPTED, NOTHING_FEASIBLE
+from swarmopt.cli.config import Config, make_algorithm, make_problem
+from swarmopt.errors import FinishError, FolderError, SwarmoptError
+from swarmopt.evaluate.resources import Resources
+from swarmopt.inputs import default_limits, draw_seed, hyper_parameters, resources_of
+from swarmopt.jsonable import jsonable
+from swarmopt.limits import Limits, check_count
+from swarmopt.result import Result
+from swarmopt.run import execute
+from swarmopt.search import Search
+from swarmopt.terminal import printable
+
+
+def set_up(settings: Config) -> tuple[Search, Config, Resources]:
+    """Return the search that the settings describe, the resolved settings, and where to evaluate.
+
+    Raises:
+        SettingError: what is wrong with them.
+    """
+    problem, own = make_problem(settings)
+    algorithm = make_algorithm(settings)
+    limits = default_limits(
+        problem, Limits(settings.budget, settings.max_time, settings.target, settings.patience)
+    )
+    resources = resources_of(
+        problem,
+        Resources(
+            settings.workers,
+            settings.cluster,
+            settings.eval_timeout,
+            settings.threads,
+            settings.chunk,
+        ),
+    )
+    seed = draw_seed() if settings.seed is None else settings.seed
+    points = None if settings.x0 is None else problem.space.points(settings.x0)
+    search = Search(
+        problem,
+        algorithm,
+        seed=seed,
+        limits=limits,
+        batch_size=settings.batch_size,
+        cache=settings.cache,
+        x0=points,
+    )
+    check_count("lookahead", settings.lookahead, least=0)
+    settings = msgspec.structs.replace(
+        settings,
+        seed=seed,
+        budget=limits.budget,
+        workers=resources.workers,
+        x0=None if points is None else points.tolist(),
+        set={**own, "algorithm": hyper_parameters(algorithm)},
+    )
+    return search, settings, resources
+
+
+def carry_out(
+    search: Search,
+    settings: Config,
+    resources: Resources,
+    path: Path,
+    *,
+    overwrite: bool = False,
+    resume: bool = False,
+    as_json: bool,
+) -> int:
+    """Run the search in a folder, show what came out, and return the exit code.
+
+    Args:
+        search: not started yet.
+        settings: resolved.
+        resources: where evaluations go.
+        path: of the run folder.
+        overwrite: as in `minimize`.
+        resume: whether the run in the folder goes on.
+        as_json: whether to print the result as JSON.
+    """
+    problem = search.problem
+    try:
+        result = execute(
+            search,
+            settings=document(settings),
+            run_dir=path,
+            overwrite=overwrite,
+            resume=resume,
+            lookahead=settings.lookahead,
+            resources=resources,
+            progress=True,
+        )
+    except KeyboardInterrupt:
+        click.echo(f"interrupted; {_kept(search, path)}", err=True)
+        return INTERRUPTED
+    except FinishError as error:
+        _show(error.result, "", path)
+        with suppress(OSError):
+            _draw(error.result, path)
+        raise
+    except SwarmoptError as error:
+        if search.started:
+            click.echo(_kept(search, path), err=True)
+        raise error from None
+    _draw(result, path)
+    if as_json:
+        click.echo(json.dumps(result.summary(), indent=2))
+    else:
+        _show(result, problem.describe(result), path)
+    return 0 if result.success else NOTHING_FEASIBLE
+
+
+def _draw(result: Result, path: Path) -> None:
+    from swarmopt.plot import convergence
+
+    convergence(result, path / run_folder.PICTURE)
+
+
+def _kept(search: Search, path: Path) -> str:
+    """Return what is left of a run that did not end."""
+    if not search.started:
+        return "nothing was evaluated yet"
+    try:
+        n = record.count(path)
+    except FolderError as error:
+        return str(error)
+    found = ", and the search's result," if (path / run_folder.RESULT).exists() else ""
+    go_on = f"; go on with: swarmopt resume {shlex.quote(printable(str(path)))}"
+    return f"the record of {n:,} evaluations{found} is kept in {path}{go_on}"
+
+
+def document(settings: Config) -> dict[str, Any]:
+    """Return the resolved settings as `run.toml` holds them."""
+    found: dict[str, Any] = jsonable(msgspec.structs.asdict(settings))
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _show(result: Result, description: str, path: Path) -> None:
+    title = f"{result.problem}, {result.algorithm}, seed {result.seed}: {result.message}"
+    click.echo(printable(title))
+    cost = f"cost {result.fun:.10g}" if result.params else "nothing found"
+    violation = f", violation {result.violation:.6g}" if result.violation > 0 else ""
+    failed = f", {result.n_failed:,} failed" if result.n_failed else ""
+    click.echo(
+        f"{cost}{violation} after {result.nfev:,} evaluations{failed} in {result.seconds:.1f} s"
+    )
+    if description:
+        click.echo(printable(description))
+    else:
+        for name, value in list(result.params.items())[:20]:
+            click.echo(printable(f"  {name} = {jsonable(value)}"))
+        if len(result.params) > 20:
+            click.echo(f"  and {len(result.params) - 20} more in {path / run_folder.RESULT}")
+    click.echo(f"run folder: {path}")

@@ -1,0 +1,71 @@
+"""The winner of a search is fine-tuned; a checkpoint is kept until the artefacts are written."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from swarmopt_pruning.data import Images
+from swarmopt_pruning.errors import PruningError
+from swarmopt_pruning.files import part_of
+from swarmopt_pruning.loading import PLAN, WEIGHTS
+from swarmopt_pruning.plan import PruningPlan
+from swarmopt_pruning.score import Scorer
+from swarmopt_pruning.terminal import printable
+from swarmopt_pruning.train import Recipe, train
+
+log = logging.getLogger(__name__)
+
+CHECKPOINT = "finetuning.safetensors"
+CHANNELS = "channels.png"
+FILES = (PLAN, WEIGHTS, CHANNELS, CHECKPOINT)
+ARTEFACTS = (*FILES, *(part_of(Path(name)).name for name in FILES))
+"""Names of all files that a finished or a killed run of the plugin leaves in its folder."""
+
+
+def fine_tuned(
+    scorer: Scorer,
+    counts: NDArray[np.int64],
+    images: Images,
+    recipe: Recipe,
+    *,
+    seed: int,
+    folder: Path | None,
+) -> nn.Module:
+    """Return the smaller network, fine-tuned with the original as its teacher.
+
+    Args:
+        scorer: of the search.
+        counts: (groups,) channels that stay.
+        images: to learn from.
+        recipe: how.
+        seed: of the training.
+        folder: where the plan is written, and a checkpoint, from which a second call goes on and
+            ends with the same bits. None: nothing is kept.
+    """
+    small = scorer.inherit(counts)
+    file = None
+    if folder is not None:
+        scorer.plan(counts).save(folder / PLAN)  # what was found, whatever becomes of the rest
+        file = folder / CHECKPOINT
+    log.info("fine-tuning the winner for %d epochs", recipe.epochs)
+    train(small, images, recipe, seed=seed, teacher=scorer.model, checkpoint=file)
+    return small
+
+
+def check_winner(plan: PruningPlan, model: nn.Module, x: Tensor) -> None:
+    """Warn where the winner is not the original without some channels.
+
+    It is scored, trained and tested as the network that it is, so nothing is lost.
+
+    Args:
+        plan: of the winner.
+        model: the original.
+        x: images to try it on.
+    """
+    try:
+        plan.check(model, (x,))
+    except PruningError as error:
+        log.warning("%s", printable(str(error)))

@@ -1,0 +1,28 @@
+"""What tests of workers share."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # `faulty`, for tests and for the workers they start
+
+
+@pytest.fixture(scope="session")
+def dask_cluster() -> Iterator[str]:
+    """The address of a scheduler with two workers, real processes on loopback."""
+    from dask_processes import free_port, start_dask, wait_for_scheduler
+    from distributed import Client
+
+    port = free_port()
+    address = f"tcp://127.0.0.1:{port}"
+    scheduler = start_dask("scheduler", "--host", "127.0.0.1", "--port", str(port))
+    wait_for_scheduler(port)
+    workers = start_dask("worker", address, "--nthreads", "1", "--nworkers", "2", "--name", "w")
+    with Client(address, set_as_default=False) as client:  # type: ignore[no-untyped-call]
+        client.wait_for_workers(2, timeout=60)
+    yield address
+    for process in (workers, scheduler):
+        process.terminate()
+        process.wait(30)
