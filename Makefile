@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO_OUT ?= runs/demo
 SOURCES := pyproject.toml swarmopt_pruning/pyproject.toml constraints.txt
+ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+PYTEST := $(ONE_THREAD) $(BIN)/python -m pytest -n auto
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .PHONY: help demo test check format lint types fast coverage bench check-wheel clean
@@ -15,7 +17,7 @@ demo: $(VENV)/.installed  ## Install both packages, then prune a network of hand
 	$(BIN)/swarmopt run --problem channel-prune --seed 1 --out $(DEMO_OUT) --overwrite
 
 test: $(VENV)/.developed  ## Install everything, then run all tests
-	$(BIN)/python -m pytest -n auto
+	$(PYTEST)
 
 check: format lint types fast  ## Format, lint, types and the fast tests; under two minutes
 
@@ -29,13 +31,13 @@ types: $(VENV)/.developed  ## Check types
 	$(BIN)/mypy
 
 fast: $(VENV)/.developed  ## Run the fast tests
-	$(BIN)/python -m pytest -n auto -m "not slow"
+	$(PYTEST) -m "not slow"
 
 coverage: $(VENV)/.developed  ## Run all tests and show which branches none of them takes
-	$(BIN)/python -m pytest -n auto --cov --cov-report=term-missing
+	$(PYTEST) --cov --cov-report=term-missing
 
 bench: $(VENV)/.developed  ## Measure the cost per candidate
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.overhead
+	$(ONE_THREAD) $(BIN)/python -m benchmarks.overhead
 
 check-wheel: $(VENV)/.developed  ## Build both wheels and try them in fresh environments
 	$(BIN)/python tests/check_wheel.py

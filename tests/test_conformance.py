@@ -1,5 +1,6 @@
 """Every built-in algorithm passes the public conformance suite."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,13 +10,25 @@ from swarmopt.algorithms import PSO
 from swarmopt.errors import SettingError
 from swarmopt.testing import CHECKS, Check, check_algorithm
 
+FAST = {"swarmopt.testing.contract", "swarmopt.testing.learning"}
 
-@pytest.mark.parametrize("name", swarmopt.algorithms.__all__)
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+
+def cases() -> Iterator[Any]:
+    for check in CHECKS:
+        for name in swarmopt.algorithms.__all__:
+            fast = check.__module__ in FAST and (
+                name != "SSA" or "learning" not in check.__module__
+            )
+            marks = () if fast else pytest.mark.slow
+            yield pytest.param(check, name, marks=marks, id=f"{check.__name__}-{name}")
+
+
+@pytest.mark.parametrize(("check", "name"), list(cases()))
 def test_every_algorithm_passes(check: Check, name: str) -> None:
     check(getattr(swarmopt.algorithms, name)())
 
 
+@pytest.mark.slow
 def test_the_whole_suite_runs_in_one_call() -> None:
     check_algorithm(PSO(population=15))
 

@@ -171,7 +171,7 @@ class SSA:
             if scouted is not None:
                 chosen[b:] |= scouted
             unit = ssa_roles.explored(columns, flock, unit, chosen, rng)
-        if np.count_nonzero(np.abs(unit - 0.5) > 0.5):
+        if unit.min() < 0.0 or unit.max() > 1.0:
             unit = moves.reflect(unit, rng)
         if columns.purely_discrete:
             unit = ssa_roles.renewed(columns, flock, known, unit, rng)

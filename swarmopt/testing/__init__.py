@@ -44,8 +44,29 @@ from swarmopt.testing.learning import (
     failed_candidates_do_no_harm,
     infeasible_candidates_do_no_harm,
     the_best_never_gets_worse,
-    the_place_of_the_optimum_does_not_matter,
     x0_is_learnt_from,
+)
+from swarmopt.testing.levels import (
+    columns_of_few_levels_are_searched,
+    every_level_is_asked_for,
+    labels_of_categories_have_no_order,
+    small_spaces_are_not_walked_in_circles,
+)
+from swarmopt.testing.places import (
+    neither_the_centre_nor_the_faces_attract,
+    the_place_of_the_optimum_does_not_matter,
+)
+from swarmopt.testing.scale import (
+    every_column_is_searched,
+    long_runs_keep_improving,
+    scale_and_sign_of_keys_do_no_harm,
+    wide_spaces_are_searched,
+)
+from swarmopt.testing.told import (
+    batches_told_late_all_count,
+    every_column_told_counts,
+    every_row_told_counts,
+    interleaved_runs_do_not_mix,
 )
 
 __all__ = ["CHECKS", "Check", "Objective", "Trace", "check_algorithm", "drive"]
@@ -82,7 +103,12 @@ CHECKS: tuple[Check, ...] = (
     arguments_are_not_changed,
     only_tell_writes_state,
     only_ask_draws,
+    interleaved_runs_do_not_mix,
+    every_row_told_counts,
+    every_column_told_counts,
+    batches_told_late_all_count,
     only_the_order_of_keys_matters,
+    scale_and_sign_of_keys_do_no_harm,
     failed_candidates_do_no_harm,
     infeasible_candidates_do_no_harm,
     a_sliced_batch_can_be_told,
@@ -93,6 +119,14 @@ CHECKS: tuple[Check, ...] = (
     a_larger_budget_repeats_the_prefix,
     the_best_never_gets_worse,
     the_place_of_the_optimum_does_not_matter,
+    neither_the_centre_nor_the_faces_attract,
+    every_level_is_asked_for,
+    columns_of_few_levels_are_searched,
+    small_spaces_are_not_walked_in_circles,
+    labels_of_categories_have_no_order,
+    every_column_is_searched,
+    wide_spaces_are_searched,
+    long_runs_keep_improving,
     beats_random_search_on_a_shifted_sphere,
     beats_random_search_on_shifted_integers,
     beats_random_search_on_shifted_categories,

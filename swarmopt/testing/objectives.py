@@ -5,6 +5,7 @@ from itertools import count
 
 import numpy as np
 
+from swarmopt.algorithm import AnyAlgorithm
 from swarmopt.domain import Domain
 from swarmopt.space import Space
 from swarmopt.testing.drive import Objective
@@ -35,6 +36,26 @@ MIXED = Space(
         Categorical(["only"]),
     ]
 ).domain
+
+
+REALS = Space([Real(-5, 5)] * 50).domain
+
+
+WIDE = Space(
+    [Real(0, 1), Integer(0, 20), LETTERS, Ordinal([1, 2, 4]), Boolean(), Integer(0, 5)] * 20
+).domain
+
+
+LONG = 160  # batches
+
+
+# What holds in small spaces for some batches must hold in wide ones and after many batches.
+CASES = ((REAL, 15), (MIXED, LONG), (REALS, 8), (WIDE, 8))
+
+
+def learns_nothing(algorithm: AnyAlgorithm) -> bool:
+    """Return whether the keys do not matter to it: nothing is asked of what it learns."""
+    return algorithm.name == "random-search"
 
 
 def bowl(domain: Domain, optimum: Vector | None = None) -> Objective:
