@@ -1,11 +1,11 @@
 """A driver that is killed at random moments, again and again, and what its run lost by that.
 
-    python -m benchmarks.kills [--kills 200] [--ms 10] [--budget 300] [-- ARGUMENTS]
+    python -m benchmarks.kills [--kills 200] [--ms 10] [--budget 300]
+                               [--workers 2 | --cluster tcp://host:8786]
 
 The objective notes the id, the beginning and the end of every evaluation in a file. A run is begun,
 killed with SIGKILL, gone on with by `swarmopt resume`, killed again, until it has ended; then
-another begins, until there were enough kills. The arguments are any of `swarmopt run`; none:
-serial; a pool: `-- --workers 2`; a cluster: `-- --cluster tcp://host:8786`.
+another begins, until there were enough kills.
 """
 
 import os
@@ -78,18 +78,21 @@ class Tally:
 @click.option("--budget", default=300, show_default=True, help="Of a run.")
 @click.option("--algorithm", default="pso", show_default=True)
 @click.option("--minutes", default=60.0, show_default=True, help="After which it ends early.")
-@click.argument("arguments", nargs=-1)
+@click.option("--workers", type=int, help="Processes that evaluate.")
+@click.option("--cluster", help="Address of a Dask scheduler that evaluates.")
 def main(
     *, kills: int, ms: float, budget: int, algorithm: str, minutes: float,
-    arguments: tuple[str, ...],
+    workers: int | None, cluster: str | None,
 ) -> None:  # fmt: skip
     """Kill, go on, and print the figures."""
+    where = [] if workers is None else ["--workers", str(workers)]
+    where += [] if cluster is None else ["--cluster", cluster]
     rng = random.Random(0)  # noqa: S311 - not for secrets
     tally = Tally()
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary)
         first = [
-            "run", "--algorithm", algorithm, "--budget", str(budget), "--seed", "1", *arguments,
+            "run", "--algorithm", algorithm, "--budget", str(budget), "--seed", "1", *where,
             "--problem", "benchmarks.kills:Noted", "--set", f"ms={ms}",
         ]  # fmt: skip
         began = time.monotonic()
@@ -105,7 +108,8 @@ def main(
             def over() -> bool:
                 return tally.kills >= kills or time.monotonic() >= end
 
-            one_run(first, place, took=took, over=over, rng=rng, tally=tally)
+            again = ["resume", str(place / "run"), "--problem", first[-3], *where]
+            one_run(first, again, place, took=took, over=over, rng=rng, tally=tally)
             tally.runs += 1
             found = record.read(place / "run")
             tally.equal += found.digest == digest
@@ -113,7 +117,7 @@ def main(
     lost = tally.again
     print(
         f"{tally.kills} kills in {tally.runs} runs of {budget} evaluations of {ms} ms, "
-        f"{took:.1f} s each; {' '.join(arguments) or 'serial'}\n"
+        f"{took:.1f} s each; {' '.join(where) or 'serial'}\n"
         f"digests equal to the run without kills: {tally.equal} of {tally.runs}\n"
         f"evaluations done again a kill: mean {np.mean(lost):.2f}, most {max(lost)}; of these "
         f"ended more than {RECENT} s before the kill: {tally.early}; ids twice in a record: "
@@ -132,6 +136,7 @@ def start(arguments: list[str], place: Path) -> subprocess.Popen[bytes]:
 
 def one_run(
     first: list[str],
+    again: list[str],
     place: Path,
     *,
     took: float,
@@ -142,7 +147,6 @@ def one_run(
     """Bring one run to its end through kills."""
     while True:
         known = (place / "run" / record.FILE).exists()
-        again = ["resume", str(place / "run"), "--problem", "benchmarks.kills:Noted"]
         process = start(again if known else first, place)
         try:
             code = process.wait(None if over() else rng.uniform(0.2, 0.9) * took)

@@ -90,8 +90,7 @@ def _geometric(p: float | Vector, columns: Integers, u: Vector) -> Vector:
 def round_randomly(domain: Domain, unit: Matrix, rng: Generator) -> Matrix:
     """Return values whose ordered columns are shaken by up to half a bin: stochastic rounding."""
     shake = rng.random(unit.shape) - 0.5
-    bins = np.maximum(domain.levels, 1)
-    return np.where(domain.ordered, unit + shake / bins, unit)
+    return np.where(domain.ordered, unit + shake / domain.divisor, unit)
 
 
 def row_keys(rows: NDArray[np.generic]) -> NDArray[np.void]:
