@@ -16,7 +16,7 @@ import numpy as np
 from numpy.random import Generator, Philox
 
 from swarmopt import minimize, plugins
-from swarmopt.plot import BLUE, GREY, ORANGE, figure
+from swarmopt.plots.style import BLUE, GREY, ORANGE, figure
 from swarmopt.types import Matrix, Vector
 
 D = 10

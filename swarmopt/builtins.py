@@ -98,6 +98,11 @@ def swarmopt_register_commands() -> list[Registration]:
     return [
         Registration("run", f"{room}.run:run", "Optimise a problem and keep the run in a folder."),
         Registration("resume", f"{room}.resume:resume", "Go on with the run in a folder."),
+        Registration(
+            "compare", f"{room}.compare:compare", "Compare algorithms, and say what that shows."
+        ),
+        Registration("report", f"{room}.report:report", "Write one HTML page about a folder."),
+        Registration("export", f"{room}.export:export", "Write a folder as CSV or IOHprofiler."),
         Registration("list", f"{room}.inspect:list_", "List problems and algorithms."),
         Registration("show", f"{room}.inspect:show", "Show the settings of one of them."),
         Registration("plugins", f"{room}.inspect:plugins", "List plugins, and why one is skipped."),

@@ -33,8 +33,9 @@ log = logging.getLogger(__name__)
 SETTINGS = "run.toml"
 RESULT = "result.json"
 PICTURE = "convergence.png"
+PAGE = "report.html"
 FILES = (
-    *(SETTINGS, RESULT, f".{RESULT}.tmp", PICTURE, LOCK),
+    *(SETTINGS, RESULT, f".{RESULT}.tmp", PICTURE, PAGE, f".{PAGE}.tmp", LOCK),
     *(FILE, f"{FILE}-wal", f"{FILE}-shm", f"{FILE}-journal"),
 )
 
@@ -143,7 +144,8 @@ def check_free(path: Path, *, overwrite: bool, artefacts: Iterable[str] = ()) ->
     except NotADirectoryError:
         raise FolderError(f"no run folder can be made at {path}: it is a file") from None
     except (OSError, RuntimeError) as error:  # no permission, a name too long, a circle of links
-        raise FolderError(f"no run folder can be made at {path}: {error}") from error
+        why = getattr(error, "strerror", None) or error
+        raise FolderError(f"no run folder can be made at {path}: {why}") from error
     if not inside:
         return
     if not overwrite:

@@ -33,6 +33,14 @@ log = logging.getLogger(__name__)
 AT_ONCE = 0.02  # seconds: a commit costs a hundredth of that
 LATEST = 0.4  # seconds that what was written may wait for a commit
 LOOKS = 4  # of the thread that commits then, within these
+ADVICE = {
+    sqlite3.SQLITE_FULL: "free some space, then ",
+    sqlite3.SQLITE_IOERR: "see whether the disk is full or fails, then ",
+    sqlite3.SQLITE_BUSY: "end the program that holds it, then ",
+    sqlite3.SQLITE_READONLY: "make it writable, then ",
+    sqlite3.SQLITE_CANTOPEN: "make its folder writable, then ",
+    sqlite3.SQLITE_CONSTRAINT: "another process has written to it, end that one and ",
+}  # by what went wrong
 LONGEST_INFO = 2**20  # characters of what is kept beside the cost of one evaluation
 
 
@@ -220,11 +228,27 @@ class Journal:
         with self._writing():
             self._commit()
 
-    def finish(self, n_batches: int, report: Mapping[str, Any]) -> None:
-        """Write what came after a search of so many batches: the run is over."""
+    def finish(
+        self, n_batches: int, report: Mapping[str, Any], told: Mapping[str, Any] | None = None
+    ) -> None:
+        """Write what came after a search of so many batches: the run is over.
+
+        Args:
+            n_batches: of the search.
+            report: what the problem added to the result.
+            told: what the algorithm said of itself (`History.said`).
+        """
+        ended = {"batches": n_batches, "report": report, "told": told or {}}
         with self._writing():
-            self._set("finished", {"batches": n_batches, "report": jsonable(report)})
+            self._set("finished", jsonable(ended))
             self._commit()
+
+    @property
+    def ended_after(self) -> int:
+        """The batches of the search that is recorded as over; 0: it is not."""
+        ended = self.log.about["finished"]
+        found = ended.get("batches") if ended else 0
+        return found if isinstance(found, int) else 0
 
     def report_after(self, n_batches: int) -> Mapping[str, Any] | None:
         """Return what came after a search of so many batches; None: it has not ended there."""
@@ -312,8 +336,9 @@ def _meta_row(key: str, value: Any) -> tuple[str, str, int]:
     return key, text, meta_crc(key, text)
 
 
-def _cannot_write(path: Path, error: Exception) -> FolderError:
+def _cannot_write(path: Path, error: sqlite3.Error) -> FolderError:
+    advice = ADVICE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, "")
     return FolderError(
-        f"the record {path} cannot be written: {error}. What was written before is kept; free some "
-        f"space, then go on with `swarmopt resume` or minimize(..., resume=True)"
+        f"the record {path} cannot be written: {error}. What was written before is kept; "
+        f"{advice}go on with `swarmopt resume` or minimize(..., resume=True)"
     )

@@ -148,7 +148,7 @@ def read_value(value: Any, name: str) -> tuple[float, float | None]:
         return value, None
     parts = value if isinstance(value, tuple) and len(value) == 2 else (value,)
     found = []
-    for part in parts:
+    for part in map(_detached, parts):
         many = isinstance(part, list | tuple) or np.ndim(part) != 0
         column = isinstance(part, np.ndarray) or (many and len(part) > 3)
         if part is None or many or isinstance(part, str | bytes) or np.iscomplexobj(part):
@@ -194,9 +194,14 @@ def read_values(value: Any, n: int, name: str) -> Evaluation:
     return Evaluation(found[0], found[1] if len(found) == 2 else None)
 
 
+def _detached(value: Any) -> Any:
+    """Return a tensor of torch without its gradient, which numpy refuses; others as they are."""
+    return value.detach() if hasattr(value, "requires_grad") else value
+
+
 def _is_column(value: Any) -> bool:
     try:
-        return np.ndim(value) == 1
+        return np.ndim(_detached(value)) == 1
     except ValueError:  # lists of different lengths
         return False
 
@@ -204,7 +209,7 @@ def _is_column(value: Any) -> bool:
 def _as_costs(value: Any) -> Vector | None:
     """Return an array of real numbers, or None where the value is none, or of text or complex."""
     try:
-        array = np.asarray(value)
+        array = np.asarray(_detached(value))
         if array.dtype.kind == "O":  # numpy would read None as NaN
             return np.array([float(v) for v in array])
     except (TypeError, ValueError):

@@ -106,7 +106,7 @@ def verify(db: sqlite3.Connection, path: Path) -> Log:
     (problem,) = db.execute("PRAGMA quick_check(1)").fetchone()
     if problem != "ok":
         raise FolderError(f"it is damaged: {problem}")
-    about = read_about(db, found)
+    about = read_about(db, found, path)
     reader = Reader(db, found, len(about["names"]))
     kept: list[tuple[int, int, int, float, bytes]] = []
     digest, n, seconds = b"", 0, 0.0
@@ -127,11 +127,11 @@ def verify(db: sqlite3.Connection, path: Path) -> Log:
     return Log(found, about, np.array(kept, BATCH), n, seconds, reader)
 
 
-def read_about(db: sqlite3.Connection, found: Schema) -> dict[str, Any]:
+def read_about(db: sqlite3.Connection, found: Schema, path: Path) -> dict[str, Any]:
     """Return what a record says of its run.
 
     Raises:
-        FolderError: something is missing or damaged.
+        FolderError: something is missing or damaged, or said by a newer version.
     """
     about = {}
     for key, value, crc in db.execute(found.meta):
@@ -144,6 +144,13 @@ def read_about(db: sqlite3.Connection, found: Schema) -> dict[str, Any]:
                 f"{printable(key)!r} in the table meta is no JSON: {error}"
             ) from error
     wanted = set(META) if found is schema.LATEST else OLD_META
+    unknown = sorted(set(about) - wanted)
+    if unknown:
+        raise FolderError(
+            f"{path} is a record of a newer version: its table meta holds "
+            f"{printable(repr(unknown[0]))}, which this swarmopt does not know. It is left as it "
+            f"is; take a newer swarmopt"
+        )
     if set(about) != wanted or about["schema"] != found.version:
         raise FolderError(f"the table meta does not hold just {', '.join(sorted(wanted))}")
     wrong = [key for key, value in about.items() if not isinstance(value, META[key])]
@@ -181,25 +188,27 @@ class Record:
     digest: bytes
 
 
-def count(folder: Path) -> int:
+def count(folder: str | Path) -> int:
     """Return how many evaluations a run folder holds.
 
     Raises:
         FolderError: there is no record, or it cannot be read.
     """
+    folder = Path(folder)
     with opened(folder) as db:
-        schema.of_file(db, Path(folder) / FILE)
+        schema.of_file(db, folder / FILE)
         return int(db.execute("SELECT count(*) FROM evaluation").fetchone()[0])
 
 
-def read(folder: Path) -> Record:
+def read(folder: str | Path) -> Record:
     """Return the record in a run folder, checked, also while the run goes on.
 
     Raises:
         FolderError: there is none, or it cannot be read or is damaged.
     """
+    folder = Path(folder)
     with opened(folder) as db:
-        log = verify(db, Path(folder) / FILE)
+        log = verify(db, folder / FILE)
         reader = log.reader.again(db)
         parts = [reader.next(CHUNK).data for _ in range(0, log.n, CHUNK)]
     data = np.concatenate([np.empty(0, row_type(len(log.about["names"]))), *parts])

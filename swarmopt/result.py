@@ -3,13 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from swarmopt.errors import SettingError
 from swarmopt.jsonable import jsonable
 from swarmopt.types import Matrix, Vector
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+SAID = 100  # batches of which a record keeps what the algorithm says of itself
 
 
 class Stop(IntEnum):
@@ -81,6 +86,26 @@ class History:
     x: Matrix = field(default_factory=lambda: np.empty((0, 0)))
     cost: Vector = field(default_factory=lambda: np.empty(0))
 
+    def said(self, most: int = SAID) -> dict[str, tuple[list[int], list[float]]]:
+        """Return what the algorithm says of itself over time, thinned evenly.
+
+        Args:
+            most: batches at most.
+
+        Returns:
+            By name the evaluations and the values after them; the last batch is among them.
+        """
+        n = len(self.nfev)
+        rows = sorted({round(i * (n - 1) / max(1, min(n, most) - 1)) for i in range(min(n, most))})
+        names = dict.fromkeys(name for i in rows for name in self.report[i])
+        return {
+            name: (
+                [self.nfev[i] for i in rows if name in self.report[i]],
+                [float(self.report[i][name]) for i in rows if name in self.report[i]],
+            )
+            for name in names
+        }
+
     def __repr__(self) -> str:
         return f"<History of {len(self.nfev)} batches>"
 
@@ -138,6 +163,36 @@ class Result:
             text = f"{value.value} ({value.name.lower()})" if isinstance(value, Stop) else value
             lines.append(f"{name:>10}: {text}")
         return "\n".join(lines)
+
+    def to_frame(self, rows: Literal["batches", "points"] = "batches") -> "DataFrame":
+        """Return the run as a pandas frame (extra `pandas`).
+
+        Args:
+            rows: "batches": one a told batch, with nfev, best, median, seconds, and what the
+                algorithm says of itself; "points": one an evaluation, with cost and the point's
+                numbers by name, of a run with `history="all"`.
+
+        Raises:
+            SettingError: pandas is not installed, or no points were kept.
+        """
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise SettingError(
+                "to_frame needs pandas, which is not installed: pip install 'swarmopt[pandas]'"
+            ) from error
+        history = self.history
+        if rows == "batches":
+            columns = {k: getattr(history, k) for k in ("nfev", "best", "median", "seconds")}
+            return pd.DataFrame(columns).join(pd.DataFrame(history.report, pd.RangeIndex(self.nit)))
+        if rows != "points":
+            raise SettingError(f"rows: expected 'batches' or 'points', got {rows!r}")
+        if not len(history.x):
+            raise SettingError('no points were kept; run with history="all"')
+        names = list(self.params) or [f"x{j}" for j in range(history.x.shape[1])]
+        frame = pd.DataFrame(history.x, columns=names)
+        frame.insert(0, "cost", history.cost, allow_duplicates=True)
+        return frame
 
     def summary(self) -> dict[str, Any]:
         """Return the result as JSON values, without the history."""

@@ -40,18 +40,18 @@ def recorded(path: Path) -> dict[str, Any] | None:
     document = _without_versions(path)
     with record.opened(path) as db:
         found = schema.of_file(db, path / record.FILE)
-        about = record.read_about(db, found)
+        about = record.read_about(db, found, path / record.FILE)
     if found is not schema.LATEST:
         return document
     settings: dict[str, Any] = about["settings"]
     if not isinstance(settings.get("seed"), int):
         raise FolderError(f"the record in {path} names no seed, so its run cannot go on")
     begun = without_none(settings)
-    key, old, new = _difference(begun, document) or (None, None, None)
+    key, old, new = difference(begun, document) or (None, None, None)
     if key is None:
-        key, new, old = _difference(document, begun) or (None, None, None)
+        key, new, old = difference(document, begun) or (None, None, None)
     if key is not None:
-        old, new = _shown(old, new)
+        old, new = shown(old, new)
         raise FolderError(
             f"{path / SETTINGS} was changed since the run began: {printable(key)} is {new} there, "
             f"and {old} in the record. Put it back; a run with other settings is another run"
@@ -100,23 +100,23 @@ def _check_same(about: Mapping[str, Any], settings: Mapping[str, Any], problem: 
     now = {**given, "problem": problem.name, "space": repr(problem.space)}
     if about["problem"] is None:
         del before["problem"]
-    difference = _difference({k: v for k, v in before.items() if k not in WHERE}, now)
-    if difference:
-        key, (old, new) = printable(difference[0]), _shown(*difference[1:])
+    found = difference({k: v for k, v in before.items() if k not in WHERE}, now)
+    if found:
+        key, (old, new) = printable(found[0]), shown(*found[1:])
         raise SettingError(
             f"the run was begun with another {key}: recorded {old}, given {new}. Give the recorded "
             f"one to go on, or another folder for a new run"
         )
 
 
-def _difference(
+def difference(
     before: Mapping[str, Any], after: Mapping[str, Any], prefix: str = ""
 ) -> tuple[str, Any, Any] | None:
     """Return the first key of `before` whose value is another in `after`, and both values."""
     for key, old in before.items():
         new = after.get(key)
         if isinstance(old, Mapping) and isinstance(new, Mapping):
-            inner = _difference(old, new, f"{prefix}{key}.")
+            inner = difference(old, new, f"{prefix}{key}.")
             if inner:
                 return inner
         elif old != new:
@@ -124,7 +124,7 @@ def _difference(
     return None
 
 
-def _shown(old: Any, new: Any) -> tuple[str, str]:
+def shown(old: Any, new: Any) -> tuple[str, str]:
     """Return two values that differ, each from shortly before where they do."""
     texts = ["nothing" if value is None else printable(repr(value)) for value in (old, new)]
     same = next((i for i, (a, b) in enumerate(zip(*texts, strict=False)) if a != b), 0)

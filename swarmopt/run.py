@@ -94,7 +94,8 @@ def minimize(
             the last bits of a cost.
         chunk: points of one call where `batch` is set; needed there with workers.
         callback: called after each batch as `callback(intermediate_result)` with a `Step` where its
-            argument has that name, else with the best point; stops the run by StopIteration.
+            argument has that name, else with the best point; stops the run by StopIteration, but a
+            run that is over and resumed not before its recorded end.
         progress: show progress on stderr.
         run_dir: a folder to be made for settings, record and result.
         overwrite: whether an earlier run there may be replaced.
@@ -255,7 +256,9 @@ def _search(
                 try:
                     listen(step)
                 except StopIteration:
-                    search.stop = Stop.CALLBACK
+                    over = journal is not None and step.number + 1 < journal.ended_after
+                    if not (over or search.done):
+                        search.stop = Stop.CALLBACK
 
 
 def _finished(
@@ -294,7 +297,7 @@ def _finished(
         if folder is not None:
             run_folder.write_json(folder.path / run_folder.RESULT, summary)
     if journal is not None:
-        journal.finish(result.nit, result.report)
+        journal.finish(result.nit, result.report, result.history.said())
     return result
 
 

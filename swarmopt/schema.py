@@ -107,16 +107,16 @@ def of_file(db: sqlite3.Connection, path: Path) -> Schema:
     """
     found = db.execute("SELECT type, name, sql FROM sqlite_schema").fetchall()
     tables = {name: sql for kind, name, sql in found if kind == "table"}
-    if len(tables) == len(found):
-        for schema in SCHEMAS:
-            if tables == schema.tables:
-                return schema
     version = _newer(db, tables)
     if version is not None:
         raise FolderError(
             f"{path} is a record of version {version}; this swarmopt reads versions up to "
             f"{CURRENT}. It is left as it is; take a newer swarmopt"
         )
+    if len(tables) == len(found):
+        for schema in SCHEMAS:
+            if tables == schema.tables:
+                return schema
     raise FolderError(f"{path} holds other tables than the record of a run; it is not opened")
 
 

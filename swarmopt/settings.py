@@ -8,6 +8,7 @@ import importlib
 import inspect
 import math
 import sys
+import tomllib
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
@@ -128,6 +129,14 @@ def convert(value: Any, kind: Any, where: str) -> Any:
         raise SettingError(f"{where} = {value!r}: {text}") from None
     except TypeError:
         return value  # a type that msgspec does not know: the factory checks it
+
+
+def parse_value(text: str) -> Any:
+    """Return a value as TOML reads it, or the text itself where it is no TOML value."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
 
 
 def import_object(name: str) -> Any:

@@ -139,16 +139,6 @@ def test_without_dask_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("address", ["tcp://127.0.0.1:{}", "nonsense://here"])
-def test_an_address_that_nobody_answers_is_an_error_within_seconds(address: str) -> None:
-    address = address.format(free_port())
-    began = time.monotonic()
-    with pytest.raises(WorkerError, match=f"no scheduler answers at {address}"):
-        minimize(Noisy(), cluster=address, budget=20)
-    assert time.monotonic() - began < 30  # a hang guard: ten seconds are meant
-
-
-@pytest.mark.slow
 def test_a_cluster_without_workers_is_told_of_and_a_lost_scheduler_is_an_error() -> None:
     port = free_port()
     address = f"tcp://127.0.0.1:{port}"

@@ -179,7 +179,7 @@ import resource, signal, sys
 sys.path.insert(0, sys.argv[2])
 from test_damage import BOUNDS, SETTINGS, bowl
 from swarmopt import FolderError, minimize
-import swarmopt.plot, swarmopt.algorithms.pso
+import swarmopt.plots.run, swarmopt.algorithms.pso
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), resource.RLIM_INFINITY))
 try:

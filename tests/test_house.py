@@ -29,8 +29,10 @@ FLOORS = [
     {"replay"},
     {"loop"},
     {"run"},
-    {"optimizer"},
-    {"plot", "testing"},
+    {"optimizer", "compare"},
+    {"plots", "testing"},
+    {"report"},
+    {"export"},
     {"cli"},
     {"__main__"},
 ]

@@ -44,7 +44,8 @@ def sphere(x: Array) -> float:
 
 def test_the_record_holds_every_evaluation_exactly(tmp_path: Path) -> None:
     result = minimize(sphere, BOUNDS, budget=120, seed=0, run_dir=tmp_path / "run", history="all")
-    found = record.read(tmp_path / "run")
+    found = record.read(str(tmp_path / "run"))
+    assert record.count(str(tmp_path / "run")) == 120
     assert np.array_equal(found.x, result.history.x)
     assert np.array_equal(found.cost, result.history.cost)
     assert found.ids.tolist() == list(range(120))
@@ -288,8 +289,9 @@ def test_a_link_to_a_folder_is_followed(tmp_path: Path) -> None:
 
 
 def test_a_name_that_is_too_long_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(FolderError, match="no run folder can be made"):
+    with pytest.raises(FolderError, match="no run folder can be made") as caught:
         minimize(sphere, BOUNDS, budget=30, run_dir=tmp_path / ("a" * 300))
+    assert str(caught.value).count("a" * 300) == 1
 
 
 def test_run_toml_holds_all_that_repeats_the_run(tmp_path: Path) -> None:
@@ -388,9 +390,35 @@ def test_a_full_disk_is_one_clear_error_and_what_was_written_stays(tmp_path: Pat
 
     with made(tmp_path, Space([Real(0, 1)])) as journal:
         write(journal, 0)
-        with pytest.raises(FolderError, match="What was written before is kept"):
+        with pytest.raises(FolderError, match="before is kept; free some space, then go on"):
             write_until_full(journal)
     assert record.read(tmp_path).cost[0] == 0
+
+
+def test_only_a_full_disk_is_told_to_get_more_space(tmp_path: Path) -> None:
+    def write(journal: Journal) -> None:
+        journal.add(0, np.array([0]), np.zeros((1, 1)), Evaluation(np.zeros(1)))
+
+    def forbid(journal: Journal) -> None:
+        journal._db.execute("PRAGMA query_only = 1")
+        write(journal)
+
+    def twice(journal: Journal) -> None:
+        write(journal)
+        write(journal)
+
+    for spoil, advice in (
+        (twice, "another process has written to it, end that one and go on with"),
+        (forbid, "make it writable, then go on with"),
+    ):
+        folder = tmp_path / spoil.__name__
+        folder.mkdir()
+        with (
+            pytest.raises(FolderError, match=f"is kept; {advice}") as caught,
+            made(folder, Space([Real(0, 1)])) as journal,
+        ):
+            spoil(journal)
+        assert "space" not in str(caught.value)
 
 
 def test_reading_what_is_no_run_is_an_error(tmp_path: Path) -> None:

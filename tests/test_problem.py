@@ -233,6 +233,18 @@ def test_any_real_number_is_a_cost(value: Any) -> None:
     assert run(FunctionProblem(lambda x: value, UNNAMED), POINTS[:1, :2]).cost.tolist() == [3.0]
 
 
+def test_a_tensor_with_a_gradient_is_a_cost() -> None:
+    torch = pytest.importorskip("torch")
+    three = torch.tensor(3.0, requires_grad=True)
+    value = (three, three - 2)
+    pair = run(FunctionProblem(lambda x: value, UNNAMED), POINTS[:1, :2])
+    assert pair.cost.tolist() == [3.0]
+    assert pair.violation is not None
+    assert pair.violation.tolist() == [1.0]
+    column = FunctionProblem(lambda x: three * torch.ones(2), UNNAMED, batch=True)
+    assert run(column, POINTS[:2, :2]).cost.tolist() == [3.0, 3.0]
+
+
 @pytest.mark.parametrize(
     "value", [[1, 2, 3], (1, 2, 3), np.array([1, 2, 3]), np.array([1, 2, 3], np.float32)]
 )

@@ -301,6 +301,21 @@ def test_a_callback_that_ended_the_run_ends_it_again(tmp_path: Path) -> None:
     assert longer.status is Stop.BUDGET
 
 
+def test_a_callback_does_not_shorten_a_run_that_is_over(tmp_path: Path) -> None:
+    def enough(intermediate_result: Step) -> None:
+        if intermediate_result.nfev >= 30:
+            raise StopIteration
+
+    minimize(Bowl(), BOUNDS, run_dir=tmp_path / "run", seed=4, budget=60)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+    result, fun = resume(tmp_path / "run", budget=60, callback=enough)
+    assert not fun.points
+    assert (result.nfev, result.status) == (60, Stop.BUDGET)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
+    start(tmp_path / "half", 45, budget=60)
+    assert resume(tmp_path / "half", budget=60, callback=enough)[0].status is Stop.CALLBACK
+
+
 def test_a_first_batch_that_failed_fails_again_with_the_same_words(tmp_path: Path) -> None:
     def broken(x: Array) -> float:
         raise RuntimeError("no such file")
@@ -449,17 +464,36 @@ def test_a_record_of_the_first_schema_is_read_and_gone_on_with(tmp_path: Path) -
     assert texts == [('{"error": "RuntimeError: broken"}',)] * 4
 
 
-def test_a_newer_schema_is_refused_and_left_alone(tmp_path: Path) -> None:
+VERSION_9 = (
+    "UPDATE meta SET value = '9', crc = ? WHERE key = 'schema'", (meta_crc("schema", "9"),)
+)  # fmt: skip
+MORE_TABLES = ("ALTER TABLE batch ADD COLUMN colour TEXT", ())
+MORE_META = ("INSERT INTO meta VALUES ('colour', '1', ?)", (meta_crc("colour", "1"),))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ([VERSION_9], "of version 9; this swarmopt reads versions up to 2"),
+        ([VERSION_9, MORE_TABLES], "of version 9; this swarmopt reads versions up to 2"),
+        ([VERSION_9, MORE_META], "of version 9; this swarmopt reads versions up to 2"),
+        ([MORE_META], "of a newer version: its table meta holds 'colour'"),
+    ],
+    ids=["version", "tables", "meta", "meta-alone"],
+)
+def test_a_newer_schema_is_refused_and_left_alone(
+    changes: list[tuple[str, tuple[int, ...]]], message: str, tmp_path: Path
+) -> None:
     start(tmp_path / "run", 31, budget=60)
     path = tmp_path / "run" / record.FILE
     with sqlite3.connect(path) as db:
-        db.execute("UPDATE meta SET value = '9', crc = ? WHERE key = 'schema'",
-                   (meta_crc("schema", "9"),))  # fmt: skip
-        db.execute("ALTER TABLE batch ADD COLUMN colour TEXT")
+        for statement, values in changes:
+            db.execute(statement, values)
     db.close()
     before = path.read_bytes()
     for read in (lambda: resume(tmp_path / "run", budget=60), lambda: record.read(path.parent)):
-        with pytest.raises(FolderError, match="of version 9; this swarmopt reads versions up to 2"):
+        with pytest.raises(FolderError, match=message) as caught:
             read()
+        assert "put back" not in str(caught.value)
     assert path.read_bytes() == before
     assert sorted(p.name for p in path.parent.iterdir()) == [record.FILE, "run.toml"]

@@ -44,7 +44,7 @@ def payloads(mark: Path) -> tuple[bytes, bytes]:
 
 @pytest.fixture(autouse=True)
 def no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("swarmopt.plot.convergence", lambda *_: None)  # it takes half a second
+    monkeypatch.setattr("swarmopt.cli.session._draw", lambda *_: None)  # it takes half a second
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """From flags, environment and TOML to a problem and an algorithm."""
 
 import inspect
-import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from swarmopt.algorithm import AnyAlgorithm
 from swarmopt.errors import SettingError, UnknownNameError
 from swarmopt.inputs import as_algorithm
 from swarmopt.problem import FunctionProblem, Problem, Recipe
-from swarmopt.settings import build, import_object, resolve
+from swarmopt.settings import build, import_object, parse_value, resolve
 from swarmopt.space import Space
 from swarmopt.variables import Boolean, Categorical, Integer, Ordinal, Real, Variable
 
@@ -97,14 +96,6 @@ def overlay(config: Config, flags: Mapping[str, Any], assignments: tuple[str, ..
             table, key = settings.setdefault("algorithm", {}), key.removeprefix("algorithm.")
         table[key] = parse_value(text)
     return msgspec.structs.replace(config, **flags, set=settings)
-
-
-def parse_value(text: str) -> Any:
-    """Return a value as TOML reads it, or the text itself where it is no TOML value."""
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
 
 
 def make_problem(config: Config) -> tuple[Problem, dict[str, Any]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 import msgspec
+import numpy as np
 
 from swarmopt import folder as run_folder
 from swarmopt import record
@@ -122,9 +123,13 @@ def carry_out(
 
 
 def _draw(result: Result, path: Path) -> None:
-    from swarmopt.plot import convergence
+    from swarmopt.plots.run import convergence
+    from swarmopt.plots.style import save
 
-    convergence(result, path / run_folder.PICTURE)
+    history = result.history
+    title = f"{result.problem}, {result.algorithm}, seed {result.seed}"
+    nfev, best, median = map(np.array, (history.nfev, history.best, history.median))
+    save(convergence(nfev, best, median, title=title), path / run_folder.PICTURE)
 
 
 def _kept(search: Search, path: Path) -> str:
@@ -163,3 +168,4 @@ def _show(result: Result, description: str, path: Path) -> None:
         if len(result.params) > 20:
             click.echo(f"  and {len(result.params) - 20} more in {path / run_folder.RESULT}")
     click.echo(f"run folder: {path}")
+    click.echo(f"a page to send: swarmopt report {shlex.quote(printable(str(path)))}")

@@ -18,10 +18,10 @@ from swarmopt.evaluate.evaluator import Finished, Work
 from swarmopt.evaluate.faults import Lost, Reply, settle
 from swarmopt.evaluate.pieces import Piece, cut, warn_of_idle
 from swarmopt.evaluate.resources import Resources
+from swarmopt.evaluate.scheduler import connect
 from swarmopt.evaluate.sending import pack
 from swarmopt.problem import Problem
 
-ANSWER = 8.0  # seconds in which the scheduler must answer
 TICK = 0.5  # seconds after which a scheduler that is gone is noticed
 SAME = ("swarmopt", "numpy", "cloudpickle")  # versions that workers must share with the driver
 
@@ -42,7 +42,7 @@ class Cluster:
         self._chunk = resources.chunk
         self._address = str(resources.cluster)
         self._bytes = pack(problem)
-        self._client = _connect(self._address)
+        self._client = connect(self._address)
         try:
             same = _check_versions(self._client, self._address, problem)
             self._n_workers = sum(self._client.nthreads().values())
@@ -151,7 +151,7 @@ class Cluster:
             raise WorkerError(
                 f"a worker of {self._address} cannot evaluate {self._problem.name}: "
                 f"{type(error).__name__}: {error}\nModules of your own must be installed where the "
-                f"workers run"
+                f"workers run, or on the PYTHONPATH that `dask worker` is started with"
             ) from error
         return reply
 
@@ -189,22 +189,6 @@ class Cluster:
                 self._client.run(cluster_worker.release, self._terms.run, on_error="ignore")
         self._waiting.clear()
         self._client.close(timeout=2)
-
-
-def _connect(address: str) -> Any:
-    try:
-        from distributed import Client
-    except ImportError as error:
-        raise WorkerError(
-            f"a cluster needs Dask.distributed: pip install 'swarmopt[dask]' ({error})"
-        ) from error
-    try:
-        return Client(address, timeout=ANSWER, set_as_default=False)  # type: ignore[no-untyped-call]
-    except (OSError, ValueError, TypeError) as error:
-        raise WorkerError(
-            f"no scheduler answers at {address} ({type(error).__name__}: {error}). Start one with "
-            f"`dask scheduler`, and workers with `dask worker {address} --nthreads 1`"
-        ) from error
 
 
 def _check_versions(client: Any, address: str, problem: Problem) -> dict[str, str]:

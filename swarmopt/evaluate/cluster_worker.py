@@ -1,10 +1,12 @@
 """What runs inside a Dask worker: a worker process of ours for each of its threads.
 
 Dask cannot end a task that hangs, and dies of a task that dies; our process can be ended, and dies
-alone. It leaves when it was not used for a minute, so a driver that is gone leaves nothing behind.
+alone. A run that was not heard of for a minute is cleared away, so a driver that is gone leaves
+nothing behind.
 """
 
 import threading
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -15,7 +17,7 @@ from swarmopt.evaluate.evaluator import Work
 from swarmopt.evaluate.faults import Reply
 from swarmopt.evaluate.pieces import Piece
 
-PATIENCE = 60.0  # seconds
+PATIENCE = 60.0  # seconds without work after which a run is cleared away
 
 
 @dataclass(frozen=True)
@@ -41,11 +43,13 @@ class _Run:
 
     idle: list[Crew] = field(default_factory=list)
     busy: dict[int, Crew] = field(default_factory=dict)  # by the number of the piece
+    used: float = 0.0  # the time when it last gave a piece back
     over: bool = False
 
 
 _runs: dict[str, _Run] = {}
 _lock = threading.Lock()
+_sweeper: threading.Thread | None = None
 
 
 def evaluate(packed: bytes, terms: Terms, number: int, work: Work) -> Reply:
@@ -83,19 +87,46 @@ def _take(packed: bytes, terms: Terms, number: int) -> tuple[_Run, Crew]:
                 names=[str(get_worker().name)],
                 timeout=terms.timeout,
                 threads=terms.threads,
-                patience=PATIENCE,
             )
         run.busy[number] = crew
+        _start_sweeping()
     return run, crew
 
 
 def _give_back(run: _Run, number: int, crew: Crew) -> None:
     with _lock:
         del run.busy[number]
+        run.used = time.monotonic()
         if run.over or crew.busy:
             crew.close()
         else:
             run.idle.append(crew)
+
+
+def _start_sweeping() -> None:
+    """See to it that a thread clears away what no driver asks for any more. Called with `_lock`."""
+    global _sweeper  # noqa: PLW0603 - one for this Dask worker
+    if _sweeper is None:
+        _sweeper = threading.Thread(target=_sweep, daemon=True)
+        _sweeper.start()
+
+
+def _sweep() -> None:
+    """End the processes of runs that were idle for too long, until there is no run."""
+    global _sweeper  # noqa: PLW0603 - as above
+    while True:
+        time.sleep(PATIENCE / 10)
+        with _lock:
+            latest = time.monotonic() - PATIENCE
+            idle = [name for name, run in _runs.items() if not run.busy and run.used < latest]
+            crews = [crew for name in idle for crew in _runs.pop(name).idle]
+            last = not _runs
+            if last:
+                _sweeper = None
+        for crew in crews:
+            crew.close()
+        if last:
+            return
 
 
 def running(run: str) -> list[int]:

@@ -10,11 +10,10 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 
 from swarmopt.errors import WorkerError
-from swarmopt.evaluate.faults import Breach, Lost, Reply, TimedOut
+from swarmopt.evaluate.faults import Lost, Reply, TimedOut
 from swarmopt.evaluate.pieces import Piece
 from swarmopt.evaluate.resident import Gone, Inbox, Message, Resident
-from swarmopt.evaluate.worker import Broken, Order, Ready
-from swarmopt.evaluation import Evaluation
+from swarmopt.evaluate.worker import Answer, Broken, Ready
 
 TICK = 0.5  # seconds after which a death that closed no pipe is noticed
 FAILED_STARTS = 3  # in a row: more will not help
@@ -29,7 +28,6 @@ class Crew:
         names: of the workers, one each.
         timeout: seconds that a piece may take, from when its worker gets it; None: no limit.
         threads: of BLAS, OpenMP and torch in each.
-        patience: seconds without work after which a worker leaves; None: it stays.
     """
 
     def __init__(
@@ -39,9 +37,8 @@ class Crew:
         names: Sequence[str],
         timeout: float | None = None,
         threads: int = 1,
-        patience: float | None = None,
     ) -> None:
-        self._order = Order(packed, patience)
+        self._packed = packed
         self._names = names
         self._timeout = timeout
         self._threads = threads
@@ -101,7 +98,7 @@ class Crew:
         free = [name for name in self._names if name not in taken]
         for name in free[: max(0, wanted)]:
             self._residents.append(
-                Resident(name, self._order, threads=self._threads, inbox=self._inbox)
+                Resident(name, self._packed, threads=self._threads, inbox=self._inbox)
             )
 
     def _next(self) -> tuple[Resident, Message | TimedOut]:
@@ -124,16 +121,18 @@ class Crew:
     def _read(self, resident: Resident, message: Message | TimedOut) -> Reply | None:
         """Return what the message says about a piece of work, if anything."""
         match message:
-            case Evaluation() | Breach():
-                return message
+            case Answer(reply=reply):
+                if resident.answers(message):
+                    return reply
+                self._remove(resident)
+                return Lost("answered what it was not asked; does the objective fork processes?")
             case Ready():
                 resident.ready = True
                 self._failed_starts = 0
             case Broken(text):
                 raise WorkerError(f"a worker cannot make the problem; there it says:\n{text}")
             case TimedOut():
-                self._residents.remove(resident)
-                resident.kill()
+                self._remove(resident)
                 return message
             case Gone():
                 self._residents.remove(resident)
@@ -141,6 +140,10 @@ class Crew:
                 self._count_start(resident, how)
                 return Lost(how)
         return None
+
+    def _remove(self, resident: Resident) -> None:
+        self._residents.remove(resident)
+        resident.kill()
 
     def _count_start(self, resident: Resident, how: str) -> None:
         if resident.ready:

@@ -13,18 +13,17 @@ import time
 from typing import Any
 
 from swarmopt.errors import WorkerError
-from swarmopt.evaluate.faults import Breach
+from swarmopt.evaluate.guardian import Guardian
 from swarmopt.evaluate.pieces import Piece
 from swarmopt.evaluate.threads import environment
-from swarmopt.evaluate.worker import Broken, Order, Ready
-from swarmopt.evaluation import Evaluation
+from swarmopt.evaluate.worker import Answer, Broken, Ready, Task
 
 
 class Gone:
     """The process has ended; what it said last."""
 
 
-Message = Ready | Broken | Evaluation | Breach | Gone
+Message = Ready | Broken | Answer | Gone
 Inbox = queue.SimpleQueue[tuple["Resident", Message]]
 
 
@@ -33,11 +32,11 @@ class Resident:
 
     It is a new interpreter that imports what the problem needs, not the user's script, so a script
     needs no `if __name__ == "__main__"`. It has a session of its own: Ctrl-C does not reach it, and
-    what it starts itself is killed with it.
+    what it starts itself is killed with it. It ends with this process, see `guardian`.
 
     Args:
         name: SWARMOPT_WORKER of its environment, by which a problem may choose a device.
-        order: what it is to do.
+        packed: the problem, see `sending`.
         threads: of BLAS, OpenMP and torch.
         inbox: where its messages go.
 
@@ -45,12 +44,13 @@ class Resident:
         WorkerError: the machine has no process left.
     """
 
-    def __init__(self, name: str, order: Order, *, threads: int, inbox: Inbox) -> None:
+    def __init__(self, name: str, packed: bytes, *, threads: int, inbox: Inbox) -> None:
         self.name = name
         self.ready = False
         self.piece: Piece | None = None
         self.deadline = math.inf
         self.seen_dead = False
+        self._number = 0  # of the last task
         start = f"import sys; sys.path[:], sys.argv[:] = {sys.path!r}, {sys.argv!r}; "
         start += "from swarmopt.evaluate.worker import main; main()"
         try:
@@ -63,13 +63,14 @@ class Resident:
             )
         except OSError as error:
             raise WorkerError(f"worker {name} cannot be started: {error}") from error
-        threading.Thread(target=self._listen, args=(order, inbox), daemon=True).start()
+        self._guardian = Guardian(self.pid)
+        threading.Thread(target=self._listen, args=(packed, inbox), daemon=True).start()
 
-    def _listen(self, order: Order, inbox: Inbox) -> None:
-        """Send the order and pass on what comes, until the process ends."""
+    def _listen(self, packed: bytes, inbox: Inbox) -> None:
+        """Send the problem and pass on what comes, until the process ends."""
         assert self._process.stdout is not None  # noqa: S101 - for the type checker
         with contextlib.suppress(Exception), self._process.stdout as source:  # half a message: gone
-            self._write(order)
+            self._write(packed)
             while True:
                 inbox.put((self, pickle.load(source)))  # noqa: S301 - from our own process
         inbox.put((self, Gone()))
@@ -94,10 +95,16 @@ class Resident:
         self.piece = piece
         self.deadline = math.inf if timeout is None else time.monotonic() + timeout
         with contextlib.suppress(OSError):  # dead: `Gone` comes
-            self._write(piece.work)
+            self._number += 1
+            self._write(Task(self._number, piece.work))
+
+    def answers(self, answer: Answer) -> bool:
+        """Return whether an answer is that to the last piece of work."""
+        return answer.number == self._number
 
     def kill(self) -> None:
         """End the process at once, and what it started."""
+        self._guardian.dismiss()  # first: afterwards another process may get the number of this one
         if os.name == "posix":
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, signal.SIGKILL)

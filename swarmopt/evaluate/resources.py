@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from swarmopt.errors import SettingError
+from swarmopt.evaluate.scheduler import check_address
 from swarmopt.limits import check_count
 
 
@@ -41,11 +42,7 @@ class Resources:
         check_count("chunk", self.chunk)
         cluster: Any = self.cluster
         if cluster is not None:
-            if not isinstance(cluster, str) or not cluster:
-                raise SettingError(
-                    f"cluster: expected the address of a Dask scheduler, such as "
-                    f"tcp://host:8786, got {cluster!r}"
-                )
+            check_address(cluster)
             if self.workers is not None:
                 raise SettingError(
                     "workers are processes on this machine and the cluster brings its own: give "

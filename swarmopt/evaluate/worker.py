@@ -1,7 +1,8 @@
 """What runs inside a worker process: it makes the problem once, then evaluates what it is sent.
 
 It reads from standard input and answers on standard output, of which the problem sees neither: what
-it prints goes to standard error. When the driver is gone, so is the worker within a second.
+it prints goes to standard error. When the driver is gone, so is the worker within a second, with
+all that it started.
 """
 
 import contextlib
@@ -9,14 +10,15 @@ import io
 import os
 import pickle
 import queue
+import signal
 import sys
 import threading
 import time
 import traceback
 from dataclasses import dataclass
-from typing import BinaryIO, cast
+from typing import BinaryIO, NoReturn, cast
 
-from swarmopt.evaluate.attempt import attempt
+from swarmopt.evaluate.attempt import attempt, raised
 from swarmopt.evaluate.evaluator import Work
 from swarmopt.evaluate.faults import Breach
 from swarmopt.evaluate.sending import unpack
@@ -28,17 +30,20 @@ PRINTED = 10_000  # bytes of one evaluation that are passed on
 GRACE = 0.5  # seconds to finish when the driver is gone
 
 
-@dataclass(frozen=True)
-class Order:
-    """The first thing that a worker is sent.
+@dataclass(frozen=True, eq=False)
+class Task:
+    """Work, and a number that the answer to it carries."""
 
-    Attributes:
-        packed: the problem, see `sending`.
-        patience: seconds without work after which the worker leaves; None: it stays.
-    """
+    number: int
+    work: Work
 
-    packed: bytes
-    patience: float | None
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What came of the task of this number."""
+
+    number: int
+    reply: Evaluation | Breach
 
 
 @dataclass(frozen=True)
@@ -55,54 +60,74 @@ class Broken:
 
 def main() -> None:
     """Serve the driver at the other end of standard input and output until it goes."""
-    _die_with_driver()
     source, sink = _take_channel()
     printed = _limit_output()
-    inbox: queue.Queue[Work | None] = queue.Queue()
+    inbox: queue.Queue[Task | None] = queue.Queue()
     try:
-        order = pickle.load(source)  # noqa: S301 - from the driver, through a pipe
-    except EOFError:  # it has gone already
+        packed: bytes = pickle.load(source)  # noqa: S301 - from the driver, through a pipe
+    except (EOFError, pickle.UnpicklingError):  # it has gone already
         return
     threading.Thread(target=_listen, args=(source, inbox), daemon=True).start()
     try:
-        problem = unpack(order.packed)
+        problem = unpack(packed)
     except BaseException:  # noqa: BLE001 - whatever it is, the driver says it
-        _send(sink, Broken(traceback.format_exc()))
+        sink.send(Broken(traceback.format_exc()))
         return
-    _send(sink, Ready())
-    with contextlib.suppress(queue.Empty, BrokenPipeError):
-        while (work := inbox.get(timeout=order.patience)) is not None:
-            printed.start()
-            _send(sink, _evaluate(problem, work))
+    sink.send(Ready())
+    while (task := inbox.get()) is not None:
+        printed.start()
+        sink.send(Answer(task.number, _evaluate(problem, task.work)))
 
 
 def _evaluate(problem: Problem, work: Work) -> Evaluation | Breach:
     """Return what came of the work, as plain values that can be sent."""
-    found = attempt(problem, work)
+    try:
+        found = attempt(problem, work)
+    except KeyboardInterrupt:  # no terminal reaches a worker: the objective's own
+        found = raised(len(work.x))
     if isinstance(found, Breach):
         return found
     info = [jsonable(row) for row in found.info]
     return Evaluation(found.cost, found.violation, found.status, info)
 
 
-def _send(sink: BinaryIO, message: object) -> None:
-    pickle.dump(message, sink)
-    sink.flush()
+class _Sink:
+    """The way to the driver, for this process alone: not for one that the problem forks."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._pid = os.getpid()
+
+    def send(self, message: object) -> None:
+        if os.getpid() != self._pid:
+            os._exit(1)
+        try:
+            pickle.dump(message, self._file)
+            self._file.flush()
+        except BrokenPipeError:  # the driver is gone
+            _end()
 
 
-def _listen(source: BinaryIO, inbox: "queue.Queue[Work | None]") -> None:
+def _listen(source: BinaryIO, inbox: "queue.Queue[Task | None]") -> None:
     """Pass on what the driver sends; when it is gone, leave, even from within an evaluation."""
     with contextlib.suppress(Exception):
         while True:
             inbox.put(pickle.load(source))  # noqa: S301 - from the driver, through a pipe
     inbox.put(None)
     time.sleep(GRACE)
+    _end()
+
+
+def _end() -> NoReturn:
+    """End this process, and with it what it started."""
+    if os.name == "posix" and os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)
     os._exit(1)
 
 
-def _take_channel() -> tuple[BinaryIO, BinaryIO]:
+def _take_channel() -> tuple[BinaryIO, _Sink]:
     """Return standard input and output for ourselves; give the problem nothing and stderr."""
-    source, sink = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    source, sink = os.fdopen(os.dup(0), "rb"), _Sink(os.fdopen(os.dup(1), "wb"))
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
@@ -148,15 +173,3 @@ def _limit_output() -> _Printed:
         buffer, encoding="utf-8", errors="backslashreplace", line_buffering=True
     )
     return raw
-
-
-def _die_with_driver() -> None:
-    """Ask Linux to kill this process when the driver's thread that started it has ended.
-
-    `_listen` needs the interpreter, which an extension that hangs may never let go.
-    """
-    if sys.platform == "linux":
-        import ctypes
-        import signal
-
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG

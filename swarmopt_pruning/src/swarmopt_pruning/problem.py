@@ -24,7 +24,7 @@ from swarmopt_pruning.loading import PLAN, WEIGHTS, save_pruned
 from swarmopt_pruning.machine import workers_that_fit
 from swarmopt_pruning.measure import Figures, figures, largest_difference
 from swarmopt_pruning.original import load_weights, make_original, trained
-from swarmopt_pruning.report import draw_channels, table
+from swarmopt_pruning.report import draw_channels, pictures, table
 from swarmopt_pruning.score import Scorer
 from swarmopt_pruning.taylor import taylor_scores
 from swarmopt_pruning.terminal import printable
@@ -284,6 +284,7 @@ class ChannelPruning(Problem):
                 {"name": f.name, "channels": f.width, "reason": f.reason} for f in self.graph.frozen
             ],
             "masked_difference": difference,
+            "pictures": pictures(self.graph.names, self.graph.widths.tolist(), counts.tolist()),
         }
         if folder is not None:
             save_pruned(small, self._model_name, folder / WEIGHTS)

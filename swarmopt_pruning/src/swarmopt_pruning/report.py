@@ -66,22 +66,31 @@ def draw_channels(
         title: of the picture.
         path: where it is written.
     """
-    from swarmopt.plot import BLUE, GREY, figure  # half a second of matplotlib: no worker draws
+    from swarmopt.plots.parts import kept as draw  # half a second of matplotlib: no worker draws
+    from swarmopt.plots.style import as_bytes
 
-    drawn = figure(width=7.0, height=max(2.6, 1.2 + 0.3 * len(names)))
-    axes = drawn.add_subplot()
-    rows = range(len(names))
-    axes.barh(rows, widths, color=GREY, height=0.75, label="original")
-    axes.barh(rows, kept, color=BLUE, height=0.5, label="kept")
-    for row, width, count in zip(rows, widths, kept, strict=True):
-        axes.text(width, row, f"  {count} of {width}", va="center", fontsize=8)
-    axes.set_yticks(rows, names, fontsize=8)
-    axes.invert_yaxis()
-    axes.set_xlim(0, 1.15 * max(widths))
-    axes.set_xlabel("channels")
-    axes.set_title(title, loc="left", fontsize=10)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
-    picture = io.BytesIO()
-    drawn.savefig(picture, format="png")
-    write_whole(path, picture.getvalue())
+    parts = {name: (n, width) for name, n, width in zip(names, kept, widths, strict=True)}
+    write_whole(path, as_bytes(draw(parts, unit="channels", title=title), "png"))
+
+
+def pictures(
+    names: Sequence[str], widths: Sequence[int], kept: Sequence[int]
+) -> list[dict[str, Any]]:
+    """Return the pictures that the page of a run shows (`swarmopt.report.extras`).
+
+    Args:
+        names: of the groups.
+        widths: channels of the original.
+        kept: channels that stay.
+    """
+    parts = {name: [n, width] for name, n, width in zip(names, kept, widths, strict=True)}
+    return [
+        {
+            "kind": "front",
+            "title": "Held-out accuracy against MACs",
+            "x": "macs_share",
+            "y": "held_out_accuracy",
+            "more": ["held_out_accuracy"],
+        },
+        {"kind": "kept", "title": "Channels", "unit": "channels", "parts": parts},
+    ]

@@ -1,0 +1,167 @@
+"""swarmopt compare: several algorithms on several problems, and what that shows."""
+
+import json
+import shlex
+from contextlib import nullcontext
+from pathlib import Path
+
+import click
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from swarmopt import folder as run_folder
+from swarmopt.cli import INTERRUPTED
+from swarmopt.compare.comparison import Comparison
+from swarmopt.compare.driver import compare as compare_all
+from swarmopt.compare.entries import (
+    ADAPTED,
+    CLASSIC,
+    algorithms_of,
+    assignments_of,
+    problems_of,
+    split,
+)
+from swarmopt.compare.verdict import Judgement, OnProblem, judge
+from swarmopt.compare.words import cost_text, count_text
+from swarmopt.terminal import printable
+
+WIDE = 160  # characters of a line where stdout is no terminal
+
+
+@click.command()
+@click.option(
+    "--problem",
+    "problems",
+    multiple=True,
+    required=True,
+    metavar="NAME[:KEY=VALUE...]",
+    help="A name of `swarmopt list`, or package.module:attribute; several times.",
+)
+@click.option(
+    "--algorithms",
+    default="ssa,pso,ga",
+    show_default=True,
+    metavar="NAME[:KEY=VALUE...],...",
+    help="Names of `swarmopt list`, or package.module:attribute.",
+)
+@click.option(
+    "--budget", type=int, required=True, help="Evaluations of a run.", envvar="SWARMOPT_BUDGET"
+)
+@click.option("--seeds", type=int, default=30, show_default=True, help="Runs of each on each.")
+@click.option(
+    "--workers",
+    type=int,
+    help="Processes that carry out runs; 0: this one. [as many as cores]",
+    envvar="SWARMOPT_WORKERS",
+)
+@click.option("--only", is_flag=True, help="Do not add ssa-classic beside ssa.")
+@click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="[NAME.]KEY=VALUE",
+    help="A setting of every problem, or of the problem or algorithm NAME.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="The folder; one that is there goes on. [runs/compare-N]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print what is shown as JSON.")
+def compare(
+    *,
+    problems: tuple[str, ...],
+    algorithms: str,
+    budget: int,
+    seeds: int,
+    workers: int | None,
+    only: bool,
+    assignments: tuple[str, ...],
+    out: Path | None,
+    as_json: bool,
+) -> int:
+    """Run algorithms on problems with the same seeds and budget, and say what that shows.
+
+    Runs that have finished are kept: the same command with the same --out does the missing ones
+    only, and a larger --seeds adds some.
+    """
+    names = [name.strip() for name in algorithms.split(",") if name.strip()]
+    known = [split(text)[0] for text in (*problems, *names)]
+    if ADAPTED in known and CLASSIC not in known and not only:
+        known.append(CLASSIC)
+    settings = assignments_of(assignments, known)
+    chosen = problems_of(list(problems), settings)
+    entrants = algorithms_of(names, settings, only=only)
+    with nullcontext(out) if out else run_folder.reserved(Path("runs"), "compare") as path:
+        try:
+            comparison = compare_all(
+                entrants,
+                chosen,
+                budget=budget,
+                seeds=seeds,
+                workers=workers,
+                out=path,
+                only=only,
+                progress=True,
+            )
+        except KeyboardInterrupt:
+            folder = shlex.quote(printable(str(path)))
+            click.echo(
+                f"interrupted; the runs that have ended are kept in {folder}: the same command "
+                f"with --out {folder} goes on",
+                err=True,
+            )
+            return INTERRUPTED
+        judgement = judge(comparison)
+        if as_json:
+            click.echo(json.dumps(judgement.summary(), indent=2))
+        else:
+            _show(comparison, judgement, path)
+    return 0
+
+
+def _show(comparison: Comparison, judgement: Judgement, path: Path) -> None:
+    console = Console()
+    if not console.is_terminal:
+        console.width = WIDE
+    seeds = count_text(len(comparison.seeds), "seed")
+    title = f"final costs; {comparison.budget:,} evaluations, {seeds}"
+    for on in judgement.problems:
+        click.echo()
+        console.print(_table(on, title))
+    click.echo("\nERT: expected evaluations to the hardest target shown that any run reached.\n")
+    for text in (*judgement.notes, *judgement.sentences):
+        click.echo(printable(text))
+    click.echo(f"folder: {printable(str(path))}")
+
+
+def _table(on: OnProblem, title: str) -> Table:
+    """Return the finished runs on one problem; a column that says nothing is left out."""
+    heading = Text(printable(f"{on.problem}: {title}"))
+    table = Table(title=heading, title_justify="left", box=SIMPLE_HEAD, show_edge=False)
+    columns = {
+        "algorithm": [printable(entry.algorithm) for entry in on.summaries],
+        "median": [cost_text(entry.median) for entry in on.summaries],
+        "quartiles": [f"{cost_text(e.low)} to {cost_text(e.high)}" for e in on.summaries],
+        "best": [cost_text(entry.best) for entry in on.summaries],
+        "failed": [f"{e.n_failed} of {e.n}" if e.n_failed else "" for e in on.summaries],
+        "infeasible": [
+            f"{e.n_infeasible} of {e.n}" if e.n_infeasible else "" for e in on.summaries
+        ],
+        "ERT": [_ert(on, entry.algorithm) for entry in on.summaries],
+    }
+    shown = {head: texts for head, texts in columns.items() if any(texts)}
+    for name in shown:
+        table.add_column(name, justify="left" if name == "algorithm" else "right", no_wrap=True)
+    for texts in zip(*shown.values(), strict=True):
+        table.add_row(*map(Text, texts))
+    return table
+
+
+def _ert(on: OnProblem, algorithm: str) -> str:
+    """Return the expected running time to the hardest target that was reached."""
+    runtimes = on.anytime.runtimes.get(algorithm, ()) if on.anytime else ()
+    reached = [runtime for runtime in runtimes if runtime.n_reached]
+    return f"{reached[-1].ert:,.0f} to {reached[-1].target:.3g}" if reached else ""

@@ -1,0 +1,24 @@
+"""Numbers as the sentences and tables of a comparison say them."""
+
+import numpy as np
+
+from swarmopt.evaluation import INFEASIBLE
+
+
+def cost_text(key: float) -> str:
+    """Return a final key in words: a cost, "infeasible", "failed", or "-" where there is none."""
+    if np.isnan(key):
+        return "-"
+    if key < INFEASIBLE:
+        return f"{key:.4g}"
+    return "failed" if np.isinf(key) else "infeasible"
+
+
+def p_text(p: float) -> str:
+    """Return "p = 0.012", or "p < 0.0001"."""
+    return f"p = {p:.2g}" if p >= 0.0001 else "p < 0.0001"
+
+
+def count_text(n: int, what: str) -> str:
+    """Return "1 seed" or "30 seeds"."""
+    return f"{n:,} {what}{'' if n == 1 else 's'}"

@@ -1,0 +1,1 @@
+"""Runs and comparisons for other programs: CSV, and the format of IOHprofiler."""

@@ -1,0 +1,92 @@
+"""Runs and comparisons as CSV: a row an evaluation, or a row a run of a comparison.
+
+A text that a spreadsheet would take for a formula gets an apostrophe in front, as names in a folder
+may be a stranger's. Numbers are written so that they read back exactly.
+"""
+
+import csv
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+from swarmopt import record
+from swarmopt.compare.comparison import Comparison
+from swarmopt.evaluation import Outcome
+from swarmopt.report.account import check_run
+from swarmopt.report.described import space_of
+from swarmopt.rows import CHUNK, Rows
+from swarmopt.space import Space
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+HEAD = ("evaluation", "batch", "seconds", "outcome", "cost", "violation")
+
+
+def write_run(folder: Path, file: TextIO) -> int:
+    """Write all evaluations of a run, in the order asked, and return how many there are.
+
+    Args:
+        folder: of the run.
+        file: opened with newline="".
+
+    Raises:
+        FolderError: it is no run folder, or cannot be read, or is damaged.
+    """
+    check_run(folder)
+    writer = csv.writer(file, lineterminator="\n")
+    with record.opened(folder) as db:
+        log = record.verify(db, folder / record.FILE)
+        names = tuple(map(str, log.about["names"]))
+        space = space_of(str(log.about["space"]), names)
+        writer.writerow([*HEAD, *map(harmless, names)])
+        reader = log.reader.again(db)
+        while len(rows := reader.next(CHUNK)):
+            writer.writerows(_lines(rows, space))
+    return log.n
+
+
+def _lines(rows: Rows, space: Space | None) -> Iterator[list[Any]]:
+    """Return what the file says of each row; choices as the user's values where they are known."""
+    data = rows.data
+    points: Sequence[Sequence[Any]] = data["x"].tolist()
+    if space is not None:
+        points = [list(row.values()) for row in space.params(data["x"])]
+    for row, point in zip(data, points, strict=True):
+        yield [
+            int(row["id"]) + 1,
+            int(row["batch"]),
+            repr(float(row["seconds"])),
+            Outcome(int(row["status"])).name.lower(),
+            repr(float(row["cost"])),
+            repr(float(row["violation"])),
+            *map(harmless, point),
+        ]
+
+
+def write_comparison(comparison: Comparison, file: TextIO) -> int:
+    """Write the finished runs of a comparison, and return how many there are."""
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(
+        ["problem", "algorithm", "seed", "evaluations", "failed", "seconds", "cost", "violation",
+         "key", "error"]
+    )  # fmt: skip
+    for where in comparison.planned:
+        cell = comparison.cells.get(where)
+        if cell is None:
+            continue
+        error = (cell.error or "").strip().splitlines() or [""]
+        row = [
+            cell.problem, cell.algorithm, cell.seed, cell.nfev, cell.n_failed, cell.seconds,
+            cell.fun, cell.violation, cell.key, error[-1],
+        ]  # fmt: skip
+        writer.writerow(map(harmless, row))
+    return len(comparison.cells)
+
+
+def harmless(value: Any) -> Any:
+    """Return a value as a spreadsheet reads it: a text is never a formula."""
+    if isinstance(value, bool) or value is None:
+        return str(value)
+    if isinstance(value, int | float):
+        return repr(value)
+    text = str(value)
+    return f"'{text}" if text.startswith(FORMULA) else text

@@ -1,0 +1,1 @@
+"""Pictures of runs and comparisons: functions from numbers to a figure, and figures as files."""

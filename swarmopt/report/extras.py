@@ -1,0 +1,138 @@
+"""What a problem adds to its result (`Problem.finish`), as tables and pictures of a page.
+
+A report is plain data. Its entry "pictures" asks for pictures by one of two kinds:
+
+    {"kind": "front", "title": "...", "x": "macs_share", "y": "held_out_accuracy",
+     "more": ["held_out_accuracy"]}
+    {"kind": "kept", "title": "...", "unit": "channels", "parts": {"conv1": [12, 32]}}
+
+The first is of two numbers in the info of each evaluation; less is better but for those in "more".
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from swarmopt.plots import parts
+from swarmopt.plots.style import inline
+from swarmopt.report.page import Block, Facts, Picture, Prose, Table
+from swarmopt.types import Vector
+
+MOST = 500  # rows of a table, parts of a picture
+
+
+class Front(msgspec.Struct, tag_field="kind", tag="front"):
+    """Two figures of each evaluation, and the front."""
+
+    title: str
+    x: str
+    y: str
+    more: list[str] = []
+
+
+class Kept(msgspec.Struct, tag_field="kind", tag="kept"):
+    """What is kept of each part."""
+
+    title: str
+    unit: str
+    parts: dict[str, tuple[float, float]]
+
+
+def pictures(report: Mapping[str, Any], said: Mapping[str, Vector]) -> Iterator[Block]:
+    """Return the pictures that a report asks for; one that is not understood is told of.
+
+    Args:
+        report: of the problem.
+        said: by name (n,) what the problem says of each evaluation.
+    """
+    asked = report.get("pictures", [])
+    for i, entry in enumerate(asked[:20] if isinstance(asked, list) else []):
+        try:
+            spec = msgspec.convert(entry, Front | Kept)
+        except msgspec.ValidationError as error:
+            yield Prose([f"Picture {i + 1} of the report is not drawn: {error}."])
+            continue
+        if isinstance(spec, Front):
+            yield from _front(spec, said, f"front{i}")
+        elif spec.parts:
+            shown = dict(list(spec.parts.items())[:60])
+            left = len(spec.parts) - len(shown)
+            more = f" The first {len(shown)} of {len(spec.parts)}." if left else ""
+            picture = parts.kept(shown, unit=spec.unit, title=spec.title)
+            caption = f"{spec.title}: {spec.unit} kept, and the whole behind.{more}"
+            yield Picture(inline(picture, f"kept{i}", caption), caption)
+
+
+def _front(spec: Front, said: Mapping[str, Vector], name: str) -> Iterator[Block]:
+    if spec.x not in said or spec.y not in said:
+        return
+    x, y = said[spec.x], said[spec.y]
+    both = np.isfinite(x) & np.isfinite(y)
+    if not both.any():
+        return
+    more_x, more_y = spec.x in spec.more, spec.y in spec.more
+    x, y = x[both], y[both]
+    picture = parts.front(
+        x, y, x_label=_words(spec.x), y_label=_words(spec.y), more_x=more_x, more_y=more_y,
+        title=spec.title,
+    )  # fmt: skip
+    front = np.flatnonzero(parts.on_front(-x if more_x else x, -y if more_y else y))
+    caption = f"{spec.title}: {len(x):,} evaluations, {len(front):,} of them on the front."
+    yield Picture(inline(picture, name, caption), caption)
+    rows = [
+        [int(np.flatnonzero(both)[i]) + 1, float(x[i]), float(y[i])]
+        for i in front[np.argsort(x[front])]
+    ]
+    head = ["evaluation", _words(spec.x), _words(spec.y)]
+    yield Table(f"{spec.title}: the points that none beats in both", head, rows[:MOST])
+
+
+def tables(report: Mapping[str, Any]) -> Iterator[Block]:
+    """Return a report as facts and tables, whatever is in it."""
+    left = {str(k): v for k, v in report.items() if k != "pictures"}
+    plain = [(_words(k), v) for k, v in left.items() if not _nested(v)]
+    if plain:
+        yield Facts(plain)
+    maps = {k: v for k, v in left.items() if isinstance(v, Mapping)}
+    while maps:
+        first = next(iter(maps))
+        alike = [k for k, v in maps.items() if list(v) == list(maps[first])]
+        columns = {k: maps.pop(k) for k in alike}
+        yield from _columns(columns)
+    for key, value in left.items():
+        if _nested(value) and not isinstance(value, Mapping):
+            yield from _list(key, value)
+
+
+def _nested(value: Any) -> bool:
+    return isinstance(value, Mapping) or (
+        isinstance(value, list) and any(isinstance(entry, Mapping) for entry in value)
+    )
+
+
+def _columns(columns: Mapping[str, Mapping[str, Any]]) -> Iterator[Block]:
+    """Return mappings with the same keys side by side."""
+    first_name, first = next(iter(columns.items()))
+    inner = [v for v in first.values() if isinstance(v, Mapping)]
+    if len(columns) == 1 and inner and len(inner) == len(first):
+        yield from _list(first_name, [{"name": k, **v} for k, v in first.items()])
+    elif first:
+        rows = [
+            [_words(k), *(column[k] for column in columns.values())] for k in list(first)[:MOST]
+        ]
+        title = _words(first_name) if len(columns) == 1 else " and ".join(map(_words, columns))
+        yield Table(title, ["figure", *map(_words, columns)], rows)
+
+
+def _list(key: str, value: Any) -> Iterator[Block]:
+    rows = [entry for entry in value if isinstance(entry, Mapping)][:MOST]
+    head = list(dict.fromkeys(name for row in rows for name in row))
+    if head:
+        cells = [[row.get(name, "") for name in head] for row in rows]
+        yield Table(_words(key), list(map(_words, head)), cells)
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")

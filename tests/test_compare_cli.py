@@ -1,0 +1,101 @@
+"""swarmopt compare, as a user types it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from swarmopt.cli import call
+from swarmopt.compare import load
+
+BASE = ["compare", "--problem", "sphere", "--problem", "knapsack:items=8", "--algorithms", "pso,ga",
+        "--budget", "60", "--workers", "0"]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_comparison_shows_tables_and_a_sentence_a_pair(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert call([*BASE, "--seeds", "3", "--out", "c"]) == 0
+    shown = capsys.readouterr()
+    assert "sphere: final costs; 60 evaluations, 3 seeds" in shown.out
+    assert "pso and ga on sphere: no difference shown: median " in shown.out
+    assert "folder: c" in shown.out
+    assert "compare: 12 of 12 runs" in shown.err
+    assert load("c").complete
+
+
+def test_the_same_command_goes_on_and_another_budget_is_a_usage_error(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert call([*BASE, "--seeds", "1", "--out", "c"]) == 0
+    assert call([*BASE, "--seeds", "2", "--out", "c"]) == 0
+    assert "going on: 4 runs are there already" in capsys.readouterr().err
+    assert len(load("c").cells) == 8
+    assert call([*BASE, "--seeds", "2", "--out", "c", "--budget", "61"]) == 2
+    assert "another budget: recorded 60, given 61" in capsys.readouterr().err
+
+
+def test_json_is_all_that_stdout_gets(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call([*BASE, "--seeds", "1", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["sentences"][0].startswith("One seed: medians only.")
+    assert [p["problem"] for p in found["problems"]] == ["sphere", "knapsack:items=8"]
+    assert json.loads(Path("runs/compare-1/result.json").read_text()) == found
+
+
+def test_settings_go_to_all_problems_or_to_the_one_they_name_and_a_label_wins() -> None:
+    problems = ["--problem", "sphere", "--problem", "rastrigin", "--problem", "ackley:dim=4"]
+    arguments = ["compare", *problems, "--algorithms", "ssa,pso:population=5", "--budget", "20"]
+    for text in ("dim=2", "rastrigin.dim=3", "ssa-classic.population=7", "pso.population=9"):
+        arguments += ["--set", text]
+    assert call([*arguments, "--seeds", "1", "--workers", "0", "--out", "c"]) == 0
+    found = load("c")
+    assert found.algorithms == ("ssa", "pso:population=5", "ssa-classic")
+    dims = {label: entry["settings"]["dim"] for label, entry in found.settings["problem"].items()}
+    assert dims == {"sphere": 2, "rastrigin": 3, "ackley:dim=4": 4}
+    entrants = found.settings["algorithm"]
+    assert entrants["ssa-classic"]["settings"]["population"] == 7
+    assert entrants["pso:population=5"]["settings"]["population"] == 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--set", "nobody.dim=2"], "unknown --set nobody.dim=2: name 'nobody'"),
+        (["--set", "dim"], "--set dim: expected NAME.KEY=VALUE"),
+        (["--set", "sphere.dmi=2"], "did you mean 'dim'"),
+        (["--algorithms", ","], "at least one algorithm"),
+        (["--algorithms", "pso,pso"], "two of the algorithms are called 'pso'"),
+    ],
+)
+def test_wrong_settings_are_usage_errors(
+    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call([*BASE, "--seeds", "1", *arguments]) == 2
+    assert says in capsys.readouterr().err
+    assert not Path("runs").exists()
+
+
+def test_names_with_escapes_do_not_reach_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("evil_module.py").write_text(
+        "from swarmopt import FunctionProblem, Real, Space\n"
+        "def broken(x):\n    raise ValueError('red: \\x1b[31m')\n"
+        "bad = FunctionProblem(broken, Space([Real(0, 1)]), name='\\x1b[2J')\n"
+        "from swarmopt.algorithms import PSO\n"
+    )
+    arguments = [
+        "compare",
+        "--problem",
+        "evil_module:bad",
+        "--algorithms",
+        "pso,evil_module:PSO:population=5",
+    ]
+    assert call([*arguments, "--budget", "20", "--seeds", "2", "--workers", "0"]) == 0
+    shown = capsys.readouterr()
+    assert "\x1b" not in shown.out + shown.err
+    assert r"red: \x1b[31m" in shown.out

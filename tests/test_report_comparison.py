@@ -1,0 +1,111 @@
+"""The page of a comparison."""
+
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made import NAME, failed, made
+from pages import Read, codes
+
+from swarmopt.cli import call
+from swarmopt.compare.comparison import Comparison, load
+from swarmopt.compare.verdict import judge
+from swarmopt.report import page_of_folder
+from swarmopt.report.comparison_page import comparison_page
+
+
+@pytest.fixture(autouse=True)
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures take half a second each; the browser's tests and the last one here draw them."""
+    monkeypatch.setattr("swarmopt.report.comparison_page.inline", lambda *_: "<svg></svg>")
+
+
+def read(comparison: Comparison) -> Read:
+    return Read(comparison_page(comparison).html())
+
+
+def test_every_number_of_the_tables_is_that_of_the_judgement() -> None:
+    comparison = made()
+    page, judgement = read(comparison), judge(comparison)
+    for on in judgement.problems:
+        rows = page.tables[f"Final cost on {on.problem}"][1:]
+        for row, s in zip(rows, on.summaries, strict=True):
+            assert s.interval is not None
+            assert row == [
+                s.algorithm, s.median, s.low, s.high, s.best, s.worst, s.interval.low,
+                s.interval.high, s.n, s.n_failed, s.n_infeasible, s.nfev, s.seconds,
+            ]  # fmt: skip
+            keys = [c.key for c in comparison.runs(on.problem, s.algorithm)]
+            assert row[1] == np.median(keys)
+    across = judgement.across
+    assert across is not None
+    ranks = page.tables["Mean rank over problems"][1:]
+    assert ranks == [list(pair) for pair in zip(across.algorithms, across.ranks, strict=True)]
+    assert page.number("critical difference") == across.critical_difference
+    for sentence in judgement.sentences:
+        assert sentence in page.text
+
+
+def test_an_incomplete_comparison_says_so_first() -> None:
+    page = read(made(without=(("p", "a", 0), ("pp", "bb", 3))))
+    assert page.text.index("This comparison is not finished: 46 of 48 runs are there.") < 400
+    nothing = made(
+        without=tuple((p, a, s) for p in ("p", "pp") for a in ("a", "bb", "ccc") for s in range(8))
+    )
+    assert "No run on this problem has finished." in read(nothing).text
+
+
+def test_one_seed_shows_medians_and_refuses_statistics() -> None:
+    page = read(made(seeds=1))
+    assert "One seed" in page.text
+    assert [row[0] for row in page.tables["Final cost on p"][1:]] == ["a", "bb", "ccc"]
+    assert "Mean rank over problems" not in page.tables
+
+
+def test_a_failed_run_is_shown_with_its_text_and_not_dropped() -> None:
+    where = ("p", "bb", 2)
+    page = read(made(instead={where: failed(*where)}))
+    row = next(r for r in page.tables["Final cost on p"] if r[0] == "bb")
+    assert row[8:10] == [8, 1]
+    assert row[5] == "failed"
+    assert "Failed: bb on p, seed 2" in page.text
+    assert r'ValueError: <b onload="x">\x1b[2J' in page.text
+
+
+def test_hostile_labels_are_text_on_the_page_of_a_comparison() -> None:
+    page = read(made(problems=("p", NAME), algorithms=("a", NAME, "x" * 3_000)))
+    assert not any(tag == "b" or "onload" in found for tag, found in page.tags)
+    assert "\x1b" not in page.text
+    ids = [found["id"] for _, found in page.tags if "id" in found]
+    assert len(ids) == len(set(ids))
+
+
+def test_the_command_of_the_page_repeats_the_comparison(tmp_path: Path) -> None:
+    words = ["compare", "--problem", "sphere:dim=3", "--problem", "tuning", "--algorithms",
+             "pso,random-search", "--seeds", "3", "--budget", "40", "--workers", "0"]  # fmt: skip
+    first, again = tmp_path / "first", tmp_path / "again"
+    assert call([*words, "--set", "tuning.instance=1", "--out", str(first)]) == 0
+    code = codes(page_of_folder(first))[0]
+    assert call([*shlex.split(code)[1:], "--workers", "0", "--out", str(again)]) == 0
+    one, other = load(first), load(again)
+    assert one.settings == other.settings
+    assert {w: c.key for w, c in one.cells.items()} == {w: c.key for w, c in other.cells.items()}
+    assert call([*shlex.split(code)[1:], "--workers", "0", "--out", str(first)]) == 0
+
+
+@pytest.mark.slow
+def test_the_comparison_writes_its_page_with_its_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    where = ("p", "bb", 2)
+    comparison = made(instead={where: failed(*where)})
+    page = comparison.report(tmp_path)
+    assert page == tmp_path / "report.html"
+    found = Read(page.read_text())
+    assert sum(tag == "svg" for tag, _ in found.tags) == 1 + 2 * 3
+    assert sum(tag == "path" for tag, _ in found.tags) > 100
+    assert "no run found" not in found.text
+    assert "1 without" in found.text
+    assert page.stat().st_size < 400_000

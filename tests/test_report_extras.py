@@ -1,0 +1,93 @@
+"""What a problem adds to the page of its run."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pages import Read
+
+from swarmopt import Evaluation, Problem, Real, Result, Seeds, Space, minimize, record
+from swarmopt.report import page_of_folder
+from swarmopt.report.extras import pictures, tables
+from swarmopt.report.page import Facts, Picture, Prose, Table
+from swarmopt.types import Matrix
+
+REPORT: dict[str, Any] = {
+    "model": "<b>tiny",
+    "before": {"accuracy": 0.9, "macs": 1200},
+    "after": {"accuracy": 0.8, "macs": 600},
+    "groups": {"conv1": {"kept": 3, "width": 8}, "conv2": {"kept": 5, "width": 8}},
+    "frozen": [{"name": "fc", "reason": "the output"}],
+    "pictures": [
+        {"kind": "front", "title": "Two figures", "x": "size", "y": "share", "more": ["share"]},
+        {"kind": "kept", "title": "Kept", "unit": "channels", "parts": {"$a$": [3, 8]}},
+        {"kind": "pie", "title": "no such"},
+        {"kind": "front", "title": "of nothing", "x": "size", "y": "unknown"},
+    ],
+}
+
+
+class Sized(Problem):
+    name = "sized"
+    space = Space([Real(0, 1), Real(0, 1)])
+
+    def evaluate(self, x: Matrix, seeds: Seeds, bound: float) -> Evaluation:
+        info = [{"size": float(a), "share": float(b), "word": "text"} for a, b in x]
+        return Evaluation(x.sum(axis=1), info=info)
+
+    def finish(self, result: Result, folder: Path | None) -> Mapping[str, Any]:
+        return REPORT
+
+
+def test_a_front_is_of_the_numbers_in_the_record(tmp_path: Path) -> None:
+    minimize(Sized(), budget=60, seed=1, algorithm="random-search", run_dir=tmp_path / "run")
+    page = Read(page_of_folder(tmp_path / "run").html())
+    x = record.read(tmp_path / "run").x
+    caption = "Two figures: the points that none beats in both"
+    rows = page.tables[caption][1:]
+    assert rows
+    for number, size, share in rows:
+        assert [size, share] == x[int(number) - 1].tolist()
+        assert not ((x[:, 0] < size) & (x[:, 1] > share)).any()
+    assert f"Two figures: 60 evaluations, {len(rows)} of them on the front." in page.text
+    assert page.tables["before and after"] == [
+        ["figure", "before", "after"], ["accuracy", 0.9, 0.8], ["macs", 1200, 600],
+    ]  # fmt: skip
+    assert page.facts["model"][0] == "<b>tiny"
+
+
+def test_mappings_with_the_same_keys_stand_side_by_side_and_lists_are_tables() -> None:
+    blocks = list(tables(REPORT))
+    assert [b.kind for b in blocks] == ["facts", "table", "table", "table"]
+    assert isinstance(blocks[0], Facts)
+    groups, frozen = blocks[2], blocks[3]
+    assert isinstance(groups, Table)
+    assert isinstance(frozen, Table)
+    assert groups.rows == [["conv1", 3, 8], ["conv2", 5, 8]]
+    assert frozen.rows == [["fc", "the output"]]
+
+
+def test_a_picture_that_is_not_understood_is_told_of_and_the_others_are_drawn() -> None:
+    said = {"size": np.array([1.0, 2.0, np.nan]), "share": np.array([0.5, 0.7, 0.1])}
+    found = list(pictures(REPORT, said))
+    assert sum(isinstance(block, Picture) for block in found) == 2
+    (prose,) = (block for block in found if isinstance(block, Prose))
+    assert prose.sentences[0].startswith(
+        "Picture 3 of the report is not drawn: Invalid value 'pie'"
+    )
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        {"pictures": "none"},
+        {"pictures": [None, 3, {"kind": "kept", "title": "a", "unit": "b", "parts": {"a": "x"}}]},
+        {"a": {}, "b": [], "c": [{}], "d": {"e": {}}},
+        {"deep": {"e": {"f": {"g": [1, {"h": 2}]}}}},
+    ],
+)
+def test_a_strange_report_still_makes_a_page(report: dict[str, Any]) -> None:
+    assert not any(isinstance(block, Picture) for block in pictures(report, {}))
+    list(tables(report))
