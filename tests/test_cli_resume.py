@@ -67,11 +67,11 @@ def test_an_interrupted_run_goes_on_as_the_message_says(
 ) -> None:
     own = ("--problem", f"{mine.__name__}:objective")
     interrupted(mine, 31, *own, "--config", "space.toml", "--out", "a", "--seed", "7")
-    assert "the record of 31 evaluations is kept in a; go on with: swarmopt resume a" in (
+    command = f"swarmopt resume a --problem {mine.__name__}:objective"
+    assert f"the record of 31 evaluations is kept in a; go on with: {command}\n" in (
         capsys.readouterr().err
     )
     assert call(["resume", "a"]) == 2
-    command = f"swarmopt resume a --problem {mine.__name__}:objective"
     assert command in capsys.readouterr().err
     assert call(command.split()[1:]) == 0
     assert mine.n == 29

@@ -3,15 +3,14 @@
 What a folder says is never imported: code of the user's own is named again on the command line.
 """
 
-import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
-import tomli_w
 
+from swarmopt.cli.again import code, command
 from swarmopt.cli.config import Config, as_config, overlay
 from swarmopt.cli.session import carry_out, set_up
 from swarmopt.errors import FolderError, SettingError
@@ -89,47 +88,17 @@ def _check_named(
                 f"{printable(repr(getattr(settings, key)))}, given "
                 f"{getattr(repeated, key)!r}. Give the recorded one to go on"
             )
-    needed = dict(_code(settings))
+    needed = dict(code(settings))
     given = {f"--{key}" for key in named} | {
         f"--set {a.partition('=')[0].strip()}" for a in assignments
     }
     missing = [flag for flag in needed if flag not in given]
     if missing:
-        words = ["swarmopt", "resume", str(folder)]
-        for flag, value in needed.items():
-            option, _, key = flag.partition(" ")
-            words += [option, f"{key}={value}" if key else value]
         raise SettingError(
             f"the run in {folder} uses code that its folder names. A folder may come from anyone, "
             f"so nothing of it is imported unless you name it yourself. If you know this code:\n\n"
-            f"    {printable(shlex.join(words))}\n"
+            f"    {command(folder, settings)}\n"
         )
-
-
-def _code(settings: Config) -> Iterator[tuple[str, str]]:
-    """Return the flags that name code in the settings of a run, and their values."""
-    for key in ("problem", "algorithm"):
-        if ":" in getattr(settings, key):
-            yield f"--{key}", getattr(settings, key)
-    own = {key: value for key, value in settings.set.items() if key != "algorithm"}
-    inner = settings.set.get("algorithm", {})
-    if isinstance(inner, Mapping):
-        own |= {f"algorithm.{key}": value for key, value in inner.items()}
-    for key, value in own.items():
-        if _may_name_code(value):
-            yield f"--set {key}", value if isinstance(value, str) else _as_toml(value)
-
-
-def _may_name_code(value: Any) -> bool:
-    if isinstance(value, Mapping):
-        return any(_may_name_code(entry) for entry in (*value, *value.values()))
-    if isinstance(value, list):
-        return any(map(_may_name_code, value))
-    return isinstance(value, str) and ":" in value
-
-
-def _as_toml(value: Any) -> str:
-    return tomli_w.dumps({"value": value}).removeprefix("value = ").strip()
 
 
 def _check_cluster(folder: Path, settings: Config, given: Mapping[str, Any]) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from swarmopt import folder as run_folder
 from swarmopt import record
 from swarmopt.cli import INTERRUPTED, NOTHING_FEASIBLE
+from swarmopt.cli.again import command
 from swarmopt.cli.config import Config, make_algorithm, make_problem
 from swarmopt.errors import FinishError, FolderError, SwarmoptError
 from swarmopt.evaluate.resources import Resources
@@ -103,7 +104,7 @@ def carry_out(
             progress=True,
         )
     except KeyboardInterrupt:
-        click.echo(f"interrupted; {_kept(search, path)}", err=True)
+        click.echo(f"interrupted; {_kept(search, settings, path)}", err=True)
         return INTERRUPTED
     except FinishError as error:
         _show(error.result, "", path)
@@ -112,7 +113,7 @@ def carry_out(
         raise
     except SwarmoptError as error:
         if search.started:
-            click.echo(_kept(search, path), err=True)
+            click.echo(_kept(search, settings, path), err=True)
         raise error from None
     _draw(result, path)
     if as_json:
@@ -132,7 +133,7 @@ def _draw(result: Result, path: Path) -> None:
     save(convergence(nfev, best, median, title=title), path / run_folder.PICTURE)
 
 
-def _kept(search: Search, path: Path) -> str:
+def _kept(search: Search, settings: Config, path: Path) -> str:
     """Return what is left of a run that did not end."""
     if not search.started:
         return "nothing was evaluated yet"
@@ -141,7 +142,7 @@ def _kept(search: Search, path: Path) -> str:
     except FolderError as error:
         return str(error)
     found = ", and the search's result," if (path / run_folder.RESULT).exists() else ""
-    go_on = f"; go on with: swarmopt resume {shlex.quote(printable(str(path)))}"
+    go_on = f"; go on with: {command(path, settings)}"
     return f"the record of {n:,} evaluations{found} is kept in {path}{go_on}"
 
 
