@@ -309,10 +309,8 @@ class Journal:
         try:
             self._db.commit()
             with suppress(sqlite3.OperationalError):  # somebody reads it
-                if self._mode:
-                    self._db.execute(
-                        "PRAGMA journal_mode=DELETE"
-                    )  # one file, as long as none writes
+                # One file, as long as none writes; a killed driver may have left three.
+                self._db.execute("PRAGMA journal_mode=DELETE")
         except sqlite3.Error as failure:
             if error is None:
                 raise _cannot_write(self._path, failure) from failure
