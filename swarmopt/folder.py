@@ -65,9 +65,7 @@ class RunFolder:
         where: TracebackType | None,
     ) -> None:
         """Let the folder go; remove the earlier run, or say where it is kept."""
-        with suppress(OSError):
-            (self.path / LOCK).unlink()
-        os.close(self.held)
+        lock.release(self.path, self.held)
         if self.replaced is None:
             return
         if error is None:

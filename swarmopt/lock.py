@@ -2,6 +2,7 @@
 
 import os
 import platform
+from contextlib import suppress
 from pathlib import Path
 
 try:
@@ -38,6 +39,13 @@ def acquire(folder: Path) -> int:
             os.close(descriptor)
             raise
         os.close(descriptor)  # the holder removed it in between
+
+
+def release(folder: Path, held: int) -> None:
+    """Remove the lock file of a run folder and let its lock go."""
+    with suppress(OSError):
+        (folder / LOCK).unlink()
+    os.close(held)
 
 
 def in_use(folder: Path) -> bool:

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 import shutil
 import sqlite3
 import tempfile
@@ -82,7 +81,7 @@ class Store:
                 store.cells.update(before.cells)
                 store._add_seeds(before.settings, settings)
         except BaseException:
-            _let_go(path, held)
+            lock.release(path, held)
             raise
         return store
 
@@ -132,13 +131,7 @@ class Store:
         with suppress(sqlite3.Error):  # somebody reads it, or the disk is full
             self._db.execute("PRAGMA journal_mode=DELETE")  # one file, as long as none writes
         self._db.close()
-        _let_go(self.path, self._held)
-
-
-def _let_go(path: Path, held: int) -> None:
-    with suppress(OSError):
-        (path / lock.LOCK).unlink()
-    os.close(held)
+        lock.release(self.path, self._held)
 
 
 def _is_free(path: Path) -> bool:
