@@ -5,7 +5,9 @@ BIN := $(VENV)/bin
 DEMO_OUT ?= runs/demo
 SOURCES := pyproject.toml swarmopt_pruning/pyproject.toml constraints.txt
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
-PYTEST := $(ONE_THREAD) $(BIN)/python -m pytest -n auto
+# worksteal: neighbours stay in one process, so what a file shares is made once. Bytecode is kept,
+# or each process that a test starts compiles everything again.
+PYTEST := $(ONE_THREAD) PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n auto --dist worksteal
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .PHONY: help demo test check format lint types fast coverage bench check-wheel clean

@@ -4,8 +4,6 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
-import numpy as np
-
 from swarmopt import plugins
 from swarmopt.algorithm import Seeds
 from swarmopt.batch import Batch
@@ -47,6 +45,7 @@ def iterate(
         display: told of every evaluation.
         lookahead: how many batches asking may run ahead of telling.
     """
+    search.begin()
     replay = None if journal is None or not journal.log.n else Replay(journal, search)
     pending: deque[Pending] = deque()
     while not search.done:
@@ -82,7 +81,7 @@ def _submit(asked: Pending, search: Search, evaluator: Evaluator) -> None:
     seeds = batch.seeds
     if len(rows) < len(batch):
         seeds = Seeds(seeds.seed, tuple(batch.ids[row] for row in rows))
-    evaluator.submit(Work(batch.number, rows, batch.x[rows], seeds, np.inf))
+    evaluator.submit(Work(batch.number, rows, batch.x[rows], seeds, search.bound))
 
 
 def _receive(

@@ -53,6 +53,8 @@ class Problem(ABC):
         recipe: how a worker makes it; None: it is sent to workers as it is. Give one to a problem
             that holds much (a model, data) or what cannot be sent.
         default_workers: processes of a run that does not say how many; 0: none but this one.
+        races: `evaluate` makes use of its `bound`; otherwise it is inf.
+        keeps_points: `finish` wants every point evaluated, in `result.history`.
     """
 
     name: str
@@ -65,6 +67,8 @@ class Problem(ABC):
     artefacts: tuple[str, ...] = ()
     recipe: Recipe | None = None
     default_workers: int = 0
+    races: bool = False
+    keeps_points: bool = False
 
     def prepare(self) -> None:
         """Do what is needed once before the first evaluation, such as training a model."""
@@ -77,9 +81,15 @@ class Problem(ABC):
         Args:
             x: (n, d) points; n is 1 unless `vectorized`.
             seeds: what the evaluation of each point may draw.
-            bound: an evaluation that is certain to cost more may stop and report what is certain,
-                with the status CENSORED; inf: none.
+            bound: the `RACED`-th best key that was known when these points were asked for; inf:
+                none. An evaluation that is certain to cost more may stop and report what it
+                expects, not less than the bound, with the status CENSORED. Such a point is never
+                a run's best.
         """
+
+    def starts(self) -> Matrix:
+        """Return (k, d) points that are worth trying first: after `prepare`, and after `x0`."""
+        return np.empty((0, len(self.space)))
 
     def canonical(self, x: Matrix) -> Matrix:
         """Return (n, d) the points that are meant by x: a repair to a budget, say. Default: x."""

@@ -6,6 +6,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from swarmopt.errors import SettingError
 from swarmopt.jsonable import jsonable
@@ -75,7 +76,8 @@ class History:
         seconds: since the run began.
         report: what the algorithm says of itself.
         x: (nfev, d) every point evaluated, and
-        cost: (nfev,) its cost; both empty but with `history="all"`.
+        cost: (nfev,) its cost, and
+        outcome: (nfev,) how its evaluation ended (`Outcome`); all empty but with `history="all"`.
     """
 
     nfev: list[int] = field(default_factory=list)
@@ -85,6 +87,7 @@ class History:
     report: list[Mapping[str, float]] = field(default_factory=list)
     x: Matrix = field(default_factory=lambda: np.empty((0, 0)))
     cost: Vector = field(default_factory=lambda: np.empty(0))
+    outcome: NDArray[np.int8] = field(default_factory=lambda: np.empty(0, np.int8))
 
     def said(self, most: int = SAID) -> dict[str, tuple[list[int], list[float]]]:
         """Return what the algorithm says of itself over time, thinned evenly.

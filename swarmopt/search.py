@@ -19,6 +19,7 @@ from swarmopt.evaluate.cache import Cache
 from swarmopt.evaluation import INFEASIBLE, Evaluation, Outcome
 from swarmopt.limits import Limits, check_count
 from swarmopt.problem import Problem
+from swarmopt.race import Race
 from swarmopt.result import History, Result, Step, Stop
 from swarmopt.types import Integers, Matrix, Vector
 
@@ -83,7 +84,9 @@ class Search:
         self._waiting: deque[Batch] = deque()
         self._told: dict[int, Told] = {}
         self._barren = 0  # batches without a new point in a row
-        self._kept: list[tuple[Matrix, Vector]] | None = [] if keep_points else None
+        keep = keep_points or problem.keeps_points
+        self._kept: list[tuple[Matrix, Evaluation]] | None = [] if keep else None
+        self._race = Race() if problem.races else None
         self.clock = Clock()
         self.identical = True  # whether a resumed run has asked for the points of its record
 
@@ -106,6 +109,18 @@ class Search:
     def can_ask(self) -> bool:
         """Whether the budget leaves room for another batch."""
         return not self.done and self._left > 0
+
+    @property
+    def bound(self) -> float:
+        """What an evaluation that is asked for now need not exceed; inf: no limit."""
+        return np.inf if self._race is None else self._race.bound
+
+    def begin(self) -> None:
+        """Have the problem's own starting points asked for, after those that were given."""
+        if not self.started:
+            starts = self.problem.starts()
+            self.problem.space.encode(starts)  # checks
+            self._x0 = np.concatenate([self._x0, starts])
 
     @property
     def out_of_time(self) -> bool:
@@ -264,7 +279,9 @@ class Search:
             return
         self.nfev += n
         if self._kept is not None:
-            self._kept.append((x, evaluation.cost))
+            self._kept.append((x, evaluation))
+        if self._race is not None:
+            self._race.note(key)
         n_failed = 0 if np.isfinite(key).all() else int(np.isinf(key).sum())
         self.n_failed += n_failed
         if batch.number == 0 and n_failed == n:
@@ -341,7 +358,8 @@ class Search:
         x, fun, violation = self._best or (np.full(len(space), np.nan), np.inf, np.inf)
         if self._kept is not None:
             self.history.x = np.concatenate([x for x, _ in self._kept])
-            self.history.cost = np.concatenate([cost for _, cost in self._kept])
+            self.history.cost = np.concatenate([e.cost for _, e in self._kept])
+            self.history.outcome = np.concatenate([e.outcome for _, e in self._kept])
         return Result(
             x=np.array(x),
             params=space.params(x[None])[0] if self._best else {},

@@ -1,4 +1,4 @@
-"""What tests of workers share."""
+"""What tests share: whether they take their time, and processes of Dask."""
 
 import sys
 from collections.abc import Iterator
@@ -7,6 +7,12 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # `faulty`, for tests and for the workers they start
+
+
+@pytest.fixture(scope="session")
+def thorough(pytestconfig: pytest.Config) -> bool:
+    """Whether the slow tests run too: then tests that sample take their whole sample."""
+    return "not slow" not in pytestconfig.option.markexpr
 
 
 @pytest.fixture(scope="session")

@@ -286,11 +286,12 @@ def test_starting_points_come_from_the_file(
 
 
 def test_runs_that_start_together_get_folders_of_their_own(folder: Path) -> None:
-    command = [sys.executable, "-m", "swarmopt", "run", "--problem", "sphere", "--budget", "3000"]
+    command = [sys.executable, "-m", "swarmopt", "run", "--problem", "sphere", "--budget", "3000",
+               "--algorithm", "pso"]  # fmt: skip
     runs = [subprocess.Popen([*command, "--seed", str(k)], cwd=folder) for k in range(3)]
     assert [run.wait(timeout=120) for run in runs] == [0, 0, 0]
     folders = sorted((folder / "runs").iterdir())
-    assert [path.name for path in folders] == [f"sphere-ssa-{k}" for k in (1, 2, 3)]
+    assert [path.name for path in folders] == [f"sphere-pso-{k}" for k in (1, 2, 3)]
     seeds = set()
     for path in folders:
         result = json.loads((path / "result.json").read_text())

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from swarmopt import plugins
+from swarmopt import plugins, testing
+from swarmopt.algorithm import AnyAlgorithm
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -15,11 +16,20 @@ def examples(page: Path) -> list[str]:
     return re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), flags=re.DOTALL)
 
 
+def check_contract(algorithm: AnyAlgorithm) -> None:
+    """Run the checks of the contract, which need few evaluations, in the place of all checks."""
+    for check in testing.CHECKS:
+        if check.__module__ == "swarmopt.testing.contract":
+            check(algorithm)
+
+
 @pytest.mark.parametrize("page", [p for p in PAGES if examples(p)], ids=lambda p: p.name)
 def test_the_examples_of_a_page_run_one_after_the_other(
-    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, thorough: bool
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    if not thorough:
+        monkeypatch.setattr(testing, "check_algorithm", check_contract)
     names: dict[str, object] = {"__name__": page.stem}
     for example in examples(page):
         exec(compile(example, page.name, "exec"), names)  # noqa: S102 - our own pages

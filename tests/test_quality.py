@@ -204,7 +204,18 @@ def test_a_peer_that_evaluates_nothing_is_not_started_for_ever() -> None:
         peer.run(Meter(line(), 3, 3), 1)
 
 
-@pytest.mark.parametrize("name", ["ssa", "pso", "ga", "ssa-classic", "random", "ssa:scouts"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("ssa", marks=pytest.mark.slow),
+        "pso",
+        "ga",
+        "ssa-classic",
+        "random",
+        pytest.param("ssa:scouts", marks=pytest.mark.slow),
+        "ssa:no-surrogate",
+    ],
+)
 def test_a_contender_spends_its_budget_and_repeats_itself(name: str) -> None:
     contender = found()[0][name]
     cell = replace(CELL, function=7, algorithm=name)

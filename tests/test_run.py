@@ -204,8 +204,8 @@ def test_pairs_of_names_and_variables_are_a_named_space() -> None:
 
 
 def test_without_any_limit_there_is_a_default_budget() -> None:
-    assert minimize(spheres, BOUNDS, batch=True, seed=0).nfev == 1000
-    assert minimize(spheres, [(0, 1)] * 20, batch=True, seed=0).nfev == 2000
+    assert minimize(spheres, BOUNDS, batch=True, seed=0, algorithm="pso").nfev == 1000
+    assert minimize(spheres, [(0, 1)] * 20, batch=True, seed=0, algorithm="pso").nfev == 2000
 
 
 def test_the_seed_is_drawn_and_given_when_it_is_not_set() -> None:

@@ -290,10 +290,10 @@ def test_a_step_size_below_the_level_pitch_freezes_no_coordinate() -> None:
     assert ((level[:, :5] != 10).sum(axis=0) > 20).all()
 
 
-def test_no_generation_of_duplicates_in_a_purely_discrete_space() -> None:
+def test_no_generation_of_duplicates_in_a_purely_discrete_space(thorough: bool) -> None:
     for variable in (Integer(0, 9), LETTERS):
         domain = Space([variable] * 8).domain
-        _, told = run(SSA(), domain, total_of_levels(domain), 700)
+        _, told = run(SSA(), domain, total_of_levels(domain), 700 if thorough else 350)
         distinct = [len({r.tobytes() for r in domain.level(b.unit)}) / len(b) for b in told]
         assert min(distinct) >= 0.5
         assert np.mean(distinct) > 0.98
@@ -310,7 +310,8 @@ def test_known_points_are_moved_on() -> None:
     assert not rows & {row.tobytes() for row in domain.level(known)}
 
 
-def test_relabelling_categories_changes_nothing_in_distribution() -> None:
+@pytest.mark.parametrize("surrogate", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_relabelling_categories_changes_nothing_in_distribution(surrogate: bool) -> None:
     domain = Space([Categorical(list(range(8)))] * 6).domain
     orders = np.array([np.arange(8), [3, 7, 0, 5, 1, 6, 2, 4]])
     final = []
@@ -322,7 +323,8 @@ def test_relabelling_categories_changes_nothing_in_distribution() -> None:
             total: Vector = (level % 3 + level / 8).sum(axis=1) + 0.5 * pairs
             return total
 
-        runs = [run(SSA(), domain, keys, 200, seed)[0].best_key for seed in range(25)]
+        algorithm = SSA(surrogate=surrogate)
+        runs = [run(algorithm, domain, keys, 200, seed)[0].best_key for seed in range(25)]
         final.append(np.array(runs))
     pooled = np.sqrt((final[0].var() + final[1].var()) / 25)
     assert abs(final[0].mean() - final[1].mean()) < 4 * pooled + 1e-9
@@ -387,8 +389,14 @@ def test_failed_candidates_do_not_stop_progress() -> None:
 
 @pytest.mark.parametrize(
     "variables",
-    [[Real(0, 1)], [Integer(0, 1)], [LETTERS], [Integer(2, 2)] * 3, [LETTERS] * 30],
-    ids=["one real", "one bit", "one category", "one point", "all categories"],
+    [
+        pytest.param([Real(0, 1)], id="one real"),
+        pytest.param([Integer(0, 1)], id="one bit"),
+        pytest.param([LETTERS], id="one category"),
+        pytest.param([Integer(2, 2)] * 3, id="one point"),
+        pytest.param([LETTERS] * 4, id="all categories"),
+        pytest.param([LETTERS] * 30, id="many categories", marks=pytest.mark.slow),
+    ],
 )
 def test_any_space_runs_through_restarts(variables: list[Real | Integer | Categorical]) -> None:
     state, told = run(SSA(), Space(variables).domain, sphere(0.8), 1_500)
@@ -398,7 +406,7 @@ def test_any_space_runs_through_restarts(variables: list[Real | Integer | Catego
 
 
 def test_an_optimum_in_a_corner_is_reached() -> None:
-    best = [run(SSA(), reals(5), sphere(1.0), 2_500, seed)[0].best_key for seed in range(5)]
+    best = [run(SSA(), reals(5), sphere(1.0), 600, seed)[0].best_key for seed in range(3)]
     assert np.median(best) < 1e-6
 
 
@@ -446,7 +454,7 @@ def test_a_mixed_problem_is_solved() -> None:
         total: Vector = (away[:, :3] ** 2).sum(axis=1) + 0.1 * wrong.sum(axis=1)
         return total
 
-    best = [run(SSA(), MIXED, keys, 1_200, seed)[0].best_key for seed in range(5)]
+    best = [run(SSA(), MIXED, keys, 400, seed)[0].best_key for seed in range(5)]
     assert np.median(best) < 1e-8
 
 

@@ -162,6 +162,7 @@ def test_a_file_that_is_no_program_is_refused(tmp_path: Path, content: bytes) ->
         load_program(tmp_path / "none.pt2")
 
 
+@pytest.mark.slow
 def test_onnx_computes_the_same_for_any_number_of_images(small: nn.Module, tmp_path: Path) -> None:
     pytest.importorskip("onnx")
     pytest.importorskip("onnxscript")

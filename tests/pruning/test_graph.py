@@ -137,12 +137,15 @@ def traced(name: str) -> tuple[nn.Module, Tensor, ChannelGraph]:
 
 
 @pytest.mark.parametrize("name", networks())
-def test_the_pruned_network_equals_its_masked_twin_and_the_closed_forms(name: str) -> None:
+def test_the_pruned_network_equals_its_masked_twin_and_the_closed_forms(
+    name: str, thorough: bool
+) -> None:
     model, x, graph = traced(name)
     assert graph.groups
     whole = model(x)
     rng = np.random.default_rng(7)
-    for number in range(20):
+    counted = 6 if thorough else 2
+    for number in range(20 if thorough else 5):
         counts = random_counts(graph, rng)
         plan = graph.plan(counts, importance="random", seed=int(rng.integers(99)))
         small, masked = plan.apply(model), plan.mask(model)
@@ -152,7 +155,7 @@ def test_the_pruned_network_equals_its_masked_twin_and_the_closed_forms(name: st
             for found in (small(x), plan.call(model, x)):
                 torch.testing.assert_close(found, expected, rtol=0, atol=1e-5 * max(1, scale))
         row = np.array([list(counts.values())])
-        assert number >= 6 or graph.macs(row).tolist() == [count_macs(small, (x,))]
+        assert number >= counted or graph.macs(row).tolist() == [count_macs(small, (x,))]
         assert graph.params(row).tolist() == [count_params(small)]
         assert {n: len(kept) for n, kept in plan.kept.items()} == counts
     torch.testing.assert_close(model(x), whole, rtol=0, atol=0)
@@ -167,7 +170,7 @@ def test_verification_freezes_nothing_that_is_sound(name: str) -> None:
 
 
 def test_channels_of_a_residual_stream_are_one_group_named_by_its_first_layer() -> None:
-    graph = ChannelGraph.trace(build("digits-resnet", widths=(4, 6, 8)), (images(1),))
+    graph = ChannelGraph.trace(build("digits-resnet", widths=(4, 6, 8)), (images(1),), verify=False)
     assert [(g.name, g.width, g.block) for g in graph.groups] == [
         ("stem", 4, 1),
         ("layer1.0.conv1", 4, 1),
@@ -184,7 +187,7 @@ def test_channels_of_a_residual_stream_are_one_group_named_by_its_first_layer() 
 
 def test_channels_beside_zero_padding_stay_and_the_padded_ones_are_one_stream() -> None:
     model = build("resnet20", widths=(4, 8, 12), shortcut="A")
-    graph = ChannelGraph.trace(model, (images(),))
+    graph = ChannelGraph.trace(model, (images(),), verify=False)
     stem = graph.groups[0]
     assert (stem.name, stem.width) == ("stem", 4)
     written = {p.tensor for p in stem.where if p.role is Role.FILTER}
@@ -542,14 +545,14 @@ def test_an_example_that_does_not_fit_is_told_from_a_model_that_does_not_export(
     ],
 )
 def test_an_impossible_choice_is_refused_with_what_is_possible(choice: Any, message: str) -> None:
-    graph = ChannelGraph.trace(build("digits-cnn"), (images(1),))
+    graph = ChannelGraph.trace(build("digits-cnn"), (images(1),), verify=False)
     with pytest.raises(PruningError, match=message):
         graph.plan(choice)
 
 
 def test_listed_channels_stay_and_groups_that_are_not_named_are_whole() -> None:
     model = build("digits-cnn")
-    graph = ChannelGraph.trace(model, (images(1),))
+    graph = ChannelGraph.trace(model, (images(1),), verify=False)
     plan = graph.plan({"conv2": [9, 0, 4]})
     assert plan.kept["conv2"] == (0, 4, 9)
     assert plan.kept["conv1"] == tuple(range(16))
@@ -560,7 +563,7 @@ def test_listed_channels_stay_and_groups_that_are_not_named_are_whole() -> None:
 
 
 def test_scores_of_ones_own_decide_and_have_to_fit() -> None:
-    graph = ChannelGraph.trace(build("digits-cnn"), (images(1),))
+    graph = ChannelGraph.trace(build("digits-cnn"), (images(1),), verify=False)
     scores = {"conv1": np.arange(16.0)}
     assert graph.plan({"conv1": 3}, importance=scores).kept["conv1"] == (13, 14, 15)
     with pytest.raises(PruningError, match=r"shape \(15,\), expected \(16,\)"):

@@ -298,6 +298,14 @@ def test_hooks_are_called_with_copies_and_stay_on_the_pruned_model() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
 def test_another_type_is_traced_in_that_type(dtype: torch.dtype) -> None:
+    graph = ChannelGraph.trace(stack().to(dtype), (images().to(dtype),))
+    free = ChannelGraph.trace(stack(), (images(),), verify=False)
+    assert graph.groups == free.groups
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
+def test_a_network_of_branches_is_traced_in_another_type(dtype: torch.dtype) -> None:
     graph = ChannelGraph.trace(build("tiny-concat").to(dtype), (images().to(dtype),))
     free = ChannelGraph.trace(build("tiny-concat"), (images(),))
     assert graph.groups == free.groups

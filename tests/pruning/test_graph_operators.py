@@ -115,11 +115,11 @@ FREE: dict[str, tuple[Function, int]] = {
 
 @pytest.mark.parametrize("name", FREE)
 def test_channels_stay_free_in_blocks_that_the_operator_asks_for(
-    name: str, check_candidates: Callable[..., None]
+    name: str, check_candidates: Callable[..., None], thorough: bool
 ) -> None:
     function, block = FREE[name]
     model = between(function)
-    graph = ChannelGraph.trace(model, (images(),))
+    graph = ChannelGraph.trace(model, (images(),), verify=thorough)
     assert [(g.name, g.width, g.block) for g in graph.groups] == [("0", 8, block)]
     check_candidates(model, (images(),), graph, 20)
 
@@ -198,12 +198,12 @@ SCALES: dict[str, tuple[Callable[[Tensor, nn.Parameter], Tensor], tuple[int, ...
 
 @pytest.mark.parametrize("name", SCALES)
 def test_a_parameter_for_each_channel_goes_with_its_channel(
-    name: str, check_candidates: Callable[..., None]
+    name: str, check_candidates: Callable[..., None], thorough: bool
 ) -> None:
     apply, shape = SCALES[name]
     layers = nn.Conv2d(3, 8, 3, padding=1), Scale(apply, *shape), nn.Conv2d(8, 4, 1)
     model = randomised(nn.Sequential(*layers), (images(),))
-    graph = ChannelGraph.trace(model, (images(),))
+    graph = ChannelGraph.trace(model, (images(),), verify=thorough)
     assert [(g.name, g.width, g.block) for g in graph.groups] == [("0", 8, 1)]
     small = graph.plan({"0": 3}).apply(model)
     assert small.get_parameter("1.weight").numel() == (

@@ -27,7 +27,8 @@ from types import SimpleNamespace
 import numpy as np, torch
 torch.set_num_threads(1)
 from swarmopt_pruning import ChannelPruning, Recipe, checkpoint, load_data
-from swarmopt_pruning.original import cache_folder, make_original, trained
+from swarmopt_pruning.original import make_original, trained
+from swarmopt_pruning.places import cache_folder
 from swarmopt_pruning.train import train
 
 folder, seed = Path(sys.argv[1]), int(sys.argv[2])

@@ -67,7 +67,13 @@ SMALL: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", SMALL)
+FAST = {"resnet32", "vgg16-bn", "densenet40"}
+"""The others are larger; what is particular to them is in the tiny networks too."""
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[] if n in FAST else pytest.mark.slow) for n in SMALL]
+)
 def test_a_narrow_network_is_cut_exactly(name: str, check_candidates: Callable[..., None]) -> None:
     model, example = build(name, **SMALL[name]).eval(), (images(size=16),)
     graph = ChannelGraph.trace(model, example, verify=False)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from swarmopt_pruning.plan import PruningPlan
     from swarmopt_pruning.problem import ChannelPruning
     from swarmopt_pruning.structure import Frozen, Group
+    from swarmopt_pruning.subsets import subset
     from swarmopt_pruning.taylor import taylor_scores
     from swarmopt_pruning.train import Recipe, accuracy, recalibrate
 
@@ -52,6 +53,7 @@ _ROOMS = {
     "plan": ("PruningPlan",),
     "problem": ("ChannelPruning",),
     "structure": ("Frozen", "Group"),
+    "subsets": ("subset",),
     "taylor": ("taylor_scores",),
     "train": ("Recipe", "accuracy", "recalibrate"),
 }
@@ -62,7 +64,7 @@ __all__ = [
     "NotExportable", "PlanCorrupted", "PlanMismatch", "PruningError", "PruningPlan", "Recipe",
     "Splits", "UnknownName", "accuracy", "build", "constrain", "count_macs", "count_params",
     "inspect_graph", "load", "load_data", "load_program", "measure_latency", "recalibrate",
-    "save_onnx", "save_program", "split", "taylor_scores", "uniform",
+    "save_onnx", "save_program", "split", "subset", "taylor_scores", "uniform",
 ]  # fmt: skip
 
 

@@ -9,7 +9,7 @@ import json
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -40,6 +40,7 @@ class TrainingState:
         schedule: of the optimizer's rates.
         order: (n,) the images in the order of this epoch.
         step: how many steps were made.
+        best: the model's tensors after the last epoch whose loss was finite; empty before one.
     """
 
     model: nn.Module
@@ -47,6 +48,7 @@ class TrainingState:
     schedule: LRScheduler
     order: Tensor
     step: int = 0
+    best: dict[str, Tensor] = field(default_factory=dict)
 
     def tensors(self) -> dict[str, Tensor]:
         """Return all of it that is tensors, by name; momenta only where there are some."""
@@ -55,6 +57,7 @@ class TrainingState:
             for key, value in self.optimizer.state.get(parameter, {}).items():
                 if isinstance(value, Tensor):
                     found[f"{key}.{name}"] = value
+        found |= {f"best.{n}": t for n, t in self.best.items()}
         return {**found, "order": self.order, "generator": torch.random.get_rng_state()}
 
     def restore(self, step: int, tensors: Tensors) -> bool:
@@ -66,7 +69,10 @@ class TrainingState:
                 tensor.copy_(tensors[f"model.{name}"])
         for name, parameter in self.model.named_parameters():
             if (momentum := tensors.get(f"momentum_buffer.{name}")) is not None:
-                self.optimizer.state[parameter]["momentum_buffer"] = momentum.clone()
+                own = torch.empty_like(parameter).copy_(momentum)  # with the parameter's layout
+                self.optimizer.state[parameter]["momentum_buffer"] = own
+        names = state_of(self.model) if any(n.startswith("best.") for n in tensors) else ()
+        self.best = {n: tensors[f"best.{n}"].clone() for n in names}
         self.order, self.step = tensors["order"].clone(), step
         if step > 0:  # the schedule steps to where it was
             position = {"last_epoch": step - 1, "_step_count": step + 1}
@@ -83,6 +89,8 @@ class TrainingState:
             for n, p in self.model.named_parameters()
             if f"momentum_buffer.{n}" in tensors
         }
+        if any(n.startswith("best.") for n in tensors):
+            wanted |= {f"best.{n}": t for n, t in state_of(self.model).items()}
         known = {**wanted, **optional}
         alike = tensors.keys() == known.keys() and all(
             tensors[n].shape == t.shape and tensors[n].dtype == t.dtype for n, t in known.items()

@@ -121,9 +121,9 @@ class ConstraintSet:
         return deciding, counts
 
     @property
-    def _last(self) -> Floats:
-        """(1, d) the point with the most channels."""
-        return np.array([[len(code.counts) - 1.0 for code in self.searched]])
+    def whole(self) -> Floats:
+        """(d,) the point with the most channels."""
+        return np.array([len(code.counts) - 1.0 for code in self.searched])
 
     def counts(self, x: Floats) -> Ints:
         """Return the number of channels of every group.
@@ -147,48 +147,60 @@ class ConstraintSet:
         Raises:
             PruningError: Even the smallest candidate exceeds the budget.
         """
-        counts = self.counts(self.repair(self._last, budget))[0]
+        counts = self.counts(self.repair(self.whole[None], budget))[0]
         return {
             group.name: count for group, count in zip(self.groups, counts.tolist(), strict=True)
         }
 
-    def repair(self, x: Floats, budget: Budget) -> Floats:
-        """Return points that are within a budget; those that are within it stay.
+    def repair(self, x: Floats, budget: Budget, *, fill: bool = False) -> Floats:
+        """Return points that are within a budget.
 
-        A point above it is scaled: every code takes the largest level below a common share of what
-        it kept, as large as the budget permits; then the codes that lost most by this get one step
-        back, in order, where the budget permits. Deterministic, and each point for itself.
+        A point is scaled: every code takes the largest level below a common share of what it kept,
+        as large as the budget permits; then the codes that lost most by this get one step back, in
+        order, as long as the budget permits any. Deterministic, and each point for itself.
 
         Args:
             x: (n, d) points of the space.
             budget: that no returned point exceeds.
+            fill: whether points below the budget are scaled too, up to it; otherwise they stay.
+                A point that was filled stays.
 
         Raises:
             PruningError: Even the smallest candidate exceeds the budget.
         """
-        over = np.flatnonzero(~budget.within(self.counts(x)))
-        if not len(over):
+        chosen = np.arange(len(x)) if fill else np.flatnonzero(~budget.within(self.counts(x)))
+        if not len(chosen):
             return x
         budget.check_reachable(self.counts(np.zeros((1, x.shape[1])))[0])
         columns = np.arange(x.shape[1])
-        whole = self._table[columns, x[over].astype(np.int64)]
-        low, high = np.zeros(len(over)), np.ones(len(over))
+        whole = self._table[columns, x[chosen].astype(np.int64)]
+        most = np.broadcast_to(self.whole, whole.shape) if fill else x[chosen]
+        widest = self._table[columns, most.astype(np.int64)]
+        low, high = np.zeros(len(chosen)), (widest / whole).max(axis=1)
         for _ in range(BISECTIONS):
             middle = (low + high) / 2
-            fits = budget.within(self.counts(self._floor(whole * middle[:, None])))
+            wanted = np.minimum(whole * middle[:, None], widest)
+            fits = budget.within(self.counts(self._floor(wanted)))
             low, high = np.where(fits, middle, low), np.where(fits, high, middle)
-        wanted = whole * low[:, None]
-        level = self._floor(wanted)
-        loss = wanted - self._table[columns, level.astype(np.int64)]
-        rows = np.arange(len(over))
-        for column in np.argsort(-loss, axis=1, kind="stable").T:
-            trial = level.copy()
-            trial[rows, column] = np.minimum(level[rows, column] + 1, x[over][rows, column])
-            fits = budget.within(self.counts(trial))
-            level = np.where(fits[:, None], trial, level)
+        wanted = np.minimum(whole * low[:, None], widest)
+        level = self._widened(self._floor(wanted), wanted, most, budget)
         repaired = x.copy()
-        repaired[over] = level
+        repaired[chosen] = level
         return repaired
+
+    def _widened(self, level: Floats, wanted: Floats, most: Floats, budget: Budget) -> Floats:
+        """Return points with single steps up, those that lack most first, as a budget permits."""
+        rows, columns = np.arange(len(level)), np.arange(level.shape[1])
+        while True:
+            before = level
+            loss = wanted - self._table[columns, level.astype(np.int64)]
+            for column in np.argsort(-loss, axis=1, kind="stable").T:
+                trial = level.copy()
+                trial[rows, column] = np.minimum(level[rows, column] + 1, most[rows, column])
+                fits = budget.within(self.counts(trial))
+                level = np.where(fits[:, None], trial, level)
+            if (level == before).all():
+                return level
 
     def _floor(self, wanted: Floats) -> Floats:
         """Return (n, d) the largest levels of at most `wanted` channels, or the first ones."""

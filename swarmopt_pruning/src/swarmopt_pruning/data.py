@@ -2,11 +2,17 @@
 
 Scoring gets `train` and `held_out` only; the test images travel in a field of their own that
 nothing but the final report reads.
+
+Of `fashion-mnist`, `cifar10` and folders the pixels are shifted and scaled channel by channel so
+that those of the training split have mean 0 and deviation 1; `digits` stay in [0, 1], and what a
+function of the user's own returns stays as it is.
 """
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +23,8 @@ from torch import Tensor
 from swarmopt.errors import SettingError, SwarmoptError
 from swarmopt.settings import import_object
 from swarmopt_pruning.errors import PruningError, UnknownName
+from swarmopt_pruning.image_folder import RawImages, read_folder
+from swarmopt_pruning.named_data import cifar10, fashion_mnist
 
 HELD_OUT = 0.25  # share of the training images that scores candidates
 
@@ -46,6 +54,9 @@ class Images:
 
     def __len__(self) -> int:
         return len(self.x)
+
+    def __getitem__(self, rows: slice) -> "Images":
+        return Images(self.x[rows], self.y[rows])
 
     def digest(self) -> str:
         """Return a hash of images and labels, by which what was learnt of them is found again."""
@@ -110,18 +121,51 @@ def split(x: Any, y: Any, test_x: Any, test_y: Any, *, held_out: float = HELD_OU
         PruningError: Shapes or labels do not fit.
     """
     training, test = _images(x, y), _images(test_x, test_y)
-    order = np.random.Generator(np.random.Philox(key=0)).permutation(len(training))
-    n_held = round(held_out * len(training))
-    if not 0 < n_held < len(training):
-        raise PruningError(
-            f"{len(training)} training images cannot be split: {held_out:.0%} of them held out "
-            f"leaves one side empty"
-        )
-    held, train = torch.from_numpy(order[:n_held]), torch.from_numpy(order[n_held:])
+    train, held = (torch.from_numpy(rows) for rows in _divided(len(training), held_out))
     return Splits(
         Images(training.x[train], training.y[train]),
         Images(training.x[held], training.y[held]),
         test,
+    )
+
+
+def _divided(n: int, held_out: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return which of n images train and which are held out: the same ones every time."""
+    order = np.random.Generator(np.random.Philox(key=0)).permutation(n)
+    n_held = round(held_out * n)
+    if not 0 < n_held < n:
+        raise PruningError(
+            f"{n} training images cannot be split: {held_out:.0%} of them held out "
+            f"leaves one side empty"
+        )
+    return order[n_held:], order[:n_held]
+
+
+def split_bytes(training: RawImages, test: RawImages, *, held_out: float = HELD_OUT) -> Splits:
+    """Return splits of images that are bytes, normalised per channel.
+
+    Args:
+        training: of which a share is held out.
+        test: the test images.
+        held_out: that share.
+    """
+    train, held = _divided(len(training.x), held_out)
+    seen = training.x[train]
+    mean = seen.mean(axis=(0, 2, 3), dtype=np.float64)
+    squares = (np.arange(256) ** 2).astype(np.uint16)[seen]
+    spread = np.sqrt(squares.mean(axis=(0, 2, 3), dtype=np.float64) - mean**2)
+    spread = np.maximum(spread, 1.0)  # a channel that is the same everywhere stays near 0
+
+    def images(x: NDArray[np.uint8], y: NDArray[np.uint8]) -> Images:
+        pixels = x.astype(np.float32)
+        pixels -= mean[:, None, None].astype(np.float32)
+        pixels /= spread[:, None, None].astype(np.float32)
+        return Images(torch.from_numpy(pixels), torch.from_numpy(y.astype(np.int64)))
+
+    return Splits(
+        images(seen, training.y[train]),
+        images(training.x[held], training.y[held]),
+        images(test.x, test.y),
     )
 
 
@@ -160,21 +204,27 @@ def digits() -> Splits:
     return split(x[rest], found.target[rest], x[test], found.target[test])
 
 
-DATA: dict[str, Callable[[], Splits]] = {"digits": digits}
+DATA: dict[str, Callable[[], Splits]] = {
+    "digits": digits,
+    "fashion-mnist": lambda: split_bytes(*fashion_mnist()),
+    "cifar10": lambda: split_bytes(*cifar10()),
+}
 """Function that loads a data set, by its name."""
 
 
 def load_data(name: str | Splits) -> Splits:
-    """Return a named data set, or what a function of the user's own returns.
+    """Return a named data set, that of a folder, or what a function of the user's own returns.
 
     Args:
-        name: a key of `DATA`, or "package.module:function". The function takes nothing and returns
-            `Splits`, or (x, y, test_x, test_y) as `split` takes them. Splits are returned as is.
+        name: a key of `DATA`; a folder of IDX files or of CIFAR-10's binary batches, as a path with
+            a separator in it, such as ./mnist; or "package.module:function". The function takes
+            nothing and returns `Splits`, or (x, y, test_x, test_y) as `split` takes them. Splits
+            are returned as is.
 
     Raises:
         UnknownName: There is no such data set.
         SettingError: The function cannot be imported or fails.
-        PruningError: What it returns is no data.
+        PruningError: What it returns is no data, or files are missing or damaged.
     """
     if isinstance(name, Splits):
         return name
@@ -183,10 +233,13 @@ def load_data(name: str | Splits) -> Splits:
             f"data: expected a name or swarmopt_pruning.Splits, got {type(name).__name__}; make "
             f"some with swarmopt_pruning.split(x, y, test_x, test_y)"
         )
-    if ":" not in name:
-        if name not in DATA:
-            raise UnknownName("data set", name, [*DATA, "package.module:function"])
+    if name in DATA:
         return DATA[name]()
+    path = Path(name).expanduser()
+    if os.sep in name or path.is_dir():
+        return split_bytes(*read_folder(path))
+    if ":" not in name:
+        raise UnknownName("data set", name, [*DATA, "package.module:function", "./folder"])
     try:
         found = call_user(name, "data")
         if isinstance(found, Splits):

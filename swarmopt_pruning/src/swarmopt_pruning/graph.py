@@ -147,6 +147,32 @@ class ChannelGraph:
         return tuple(group.name for group in self.groups)
 
     @property
+    def reads(self) -> dict[str, int]:
+        """Weights that read channels of a group, with the dimension along which they do."""
+        return {
+            place.tensor: place.dim
+            for group in self.groups
+            for place in group.where
+            if place.role is Role.READ
+        }
+
+    def units_of(self, tensor: str, dim: int, number: int) -> Ints:
+        """Return the unit of a group that each index of a tensor's dimension belongs to.
+
+        Args:
+            tensor: name of a parameter or buffer.
+            dim: one of its dimensions that carries channels.
+            number: of the group.
+
+        Returns:
+            (blocks * size,) units from 0; -1 for indices that are not of the group.
+        """
+        first, last = self._structure.starts[number : number + 2]
+        units = self._structure.units[tensor, dim]
+        mine: Ints = np.where((units >= first) & (units < last), units - first, -1)
+        return mine
+
+    @property
     def widths(self) -> Ints:
         """Channels of each group before pruning: (groups,)."""
         return np.array([group.width for group in self.groups], dtype=np.int64)

@@ -1,6 +1,7 @@
 """Whether an original is fit for pruning: what it returns, knows, and is made of."""
 
 import logging
+import math
 
 import torch
 from torch import nn
@@ -31,31 +32,53 @@ def check_output(model: nn.Module, x: torch.Tensor, n_classes: int) -> None:
         )
 
 
-def check_answers(name: str, model: nn.Module, held_out: Images, n: int) -> None:
-    """Refuse an original whose answers are no numbers; warn of one that guesses.
+def check_answers(
+    name: str, model: nn.Module, held_out: Images, n: int, *, force: bool = False
+) -> None:
+    """Refuse an original whose answers are no numbers, and one that guesses.
 
     Args:
         name: of the original.
         model: the original.
         held_out: images that it should know.
         n: how many of them are looked at for NaN.
+        force: only warn of one that guesses.
 
     Raises:
-        PruningError: It answers with NaN or inf.
+        PruningError: It answers with NaN or inf, or its accuracy is that of chance.
     """
     with torch.no_grad():
         if not torch.isfinite(model(held_out.x[:n])).all():
             raise PruningError(f"the original {name} answers with NaN or inf: look at its weights")
-    found = accuracy(model, held_out)
-    chance = float(torch.bincount(held_out.y).max()) / len(held_out)
-    if found <= 1.5 * chance:
-        log.warning(
-            "the original is right on %.1f %% of the held-out images, guessing on %.1f %%: it "
-            "seems not to be trained; give weights=FILE, or a function that returns a trained "
-            "network",
-            100 * found,
-            100 * chance,
+    found, guessed = accuracy(model, held_out), chance(held_out)
+    if found >= guessed + margin(guessed, len(held_out)):
+        return
+    said = (
+        f"the original {name} is right on {found:.1%} of the {len(held_out):,} held-out images, "
+        f"always guessing the commonest label on {guessed:.1%}: it seems not to be trained, or to "
+        f"be for other images"
+    )
+    if not force:
+        raise PruningError(
+            f"{said}; give weights=FILE, or a function that returns a trained network, or go on "
+            f"all the same with force=True (--set force=true)"
         )
+    log.warning("%s; force=True goes on", said)
+
+
+def chance(images: Images) -> float:
+    """Return the accuracy of always answering the commonest label."""
+    return float(torch.bincount(images.y).max()) / len(images)
+
+
+def margin(guessed: float, n: int) -> float:
+    """Return by how much an accuracy must exceed that of guessing.
+
+    A twentieth of what is left to know, at least three standard errors of n images, and at most
+    half of what is left, so that a handful of images is enough for a good network.
+    """
+    error = math.sqrt(guessed * (1 - guessed) / n)
+    return min(max(0.05 * (1 - guessed), 3 * error), 0.5 * (1 - guessed))
 
 
 def parametrized_layers(model: nn.Module) -> list[str]:

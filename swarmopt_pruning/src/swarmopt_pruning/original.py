@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from swarmopt_pruning.checkpoint import remove
 from swarmopt_pruning.data import Splits, call_user
 from swarmopt_pruning.errors import PruningError
 from swarmopt_pruning.models import build
+from swarmopt_pruning.places import cache_folder
 from swarmopt_pruning.tensors import write_tensors
 from swarmopt_pruning.trace import evaluation_copy
 from swarmopt_pruning.train import Recipe, accuracy, seeded, train
@@ -187,12 +187,6 @@ def _locked(path: Path) -> Iterator[bool]:
         yield True
     finally:
         lock.release()
-
-
-def cache_folder() -> Path:
-    """Return the folder of trained originals: $XDG_CACHE_HOME/swarmopt, or ~/.cache/swarmopt."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "swarmopt"
 
 
 def save_tensors(model: nn.Module, path: Path, metadata: Mapping[str, str] | None = None) -> None:

@@ -8,7 +8,7 @@ of its tensors; weights and their type may change.
 import contextlib
 import copy
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -119,13 +119,16 @@ class PruningPlan:
                 masked[cut.tensor] = zeroed(tensor, cut.dim, gone.to(tensor.device), cut.blocks)
         return masked
 
-    def slice(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def slice(
+        self, tensors: Mapping[str, Tensor], *, done: Collection[tuple[str, int]] = ()
+    ) -> dict[str, Tensor]:
         """Return the tensors that become smaller, sliced, without copying anything else.
 
         Gradients flow back through the slices if the tensors require them.
 
         Args:
             tensors: parameters and buffers by name, such as `model.state_dict()`.
+            done: tensors and dimensions that are cut already.
 
         Returns:
             sliced tensors by name, to be given to `torch.func.functional_call`; tensors that stay
@@ -136,6 +139,8 @@ class PruningPlan:
         """
         smaller: dict[str, Tensor] = {}
         for cut, (stay, _) in zip(self.cuts, self._indices, strict=True):
+            if (cut.tensor, cut.dim) in done:
+                continue
             tensor = smaller.get(cut.tensor)
             if tensor is None:
                 tensor = tensors.get(cut.tensor)

@@ -3,40 +3,66 @@
 import logging
 import math
 from collections.abc import Mapping
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import nn
 
 from swarmopt import Evaluation, Problem, Result, Seeds
+from swarmopt.evaluation import Outcome
+from swarmopt_pruning.allocator import keep_memory
 from swarmopt_pruning.budget import Budget
 from swarmopt_pruning.checkpoint import remove
 from swarmopt_pruning.codes import constrain
-from swarmopt_pruning.data import Images, Splits, load_data
+from swarmopt_pruning.data import Splits, load_data
+from swarmopt_pruning.elimination import elimination_scores
 from swarmopt_pruning.errors import PruningError, UnknownName
+from swarmopt_pruning.finalists import Finalist
+from swarmopt_pruning.front import Evaluated, write_front
 from swarmopt_pruning.graph import ChannelGraph
 from swarmopt_pruning.health import check_answers, check_output, parametrized_layers
 from swarmopt_pruning.importance import IMPORTANCES
 from swarmopt_pruning.loading import PLAN, WEIGHTS, save_pruned
 from swarmopt_pruning.machine import workers_that_fit
 from swarmopt_pruning.measure import Figures, figures, largest_difference
+from swarmopt_pruning.moments import Moments, measure_moments
 from swarmopt_pruning.original import load_weights, make_original, trained
 from swarmopt_pruning.report import draw_channels, pictures, table
 from swarmopt_pruning.score import Scorer
+from swarmopt_pruning.selection import chosen, evaluated
+from swarmopt_pruning.starts import known_points
 from swarmopt_pruning.taylor import taylor_scores
 from swarmopt_pruning.terminal import printable
+from swarmopt_pruning.trace import first_names
 from swarmopt_pruning.train import Recipe, pinned
-from swarmopt_pruning.winner import ARTEFACTS, CHANNELS, CHECKPOINT, check_winner, fine_tuned
+from swarmopt_pruning.winner import (
+    ARTEFACTS,
+    CHANNELS,
+    CHECKPOINT,
+    FINALISTS,
+    FRONT,
+    FRONT_PICTURE,
+    check_winner,
+    fine_tuned,
+)
 
 log = logging.getLogger(__name__)
 
 Matrix = NDArray[np.float64]
 EXAMPLES = 2  # images that the network is traced with
 MOST_THREADS = 256
-CALIBRATION = 512  # training images that batch normalisation is measured on, and gradients
+CALIBRATION = 250  # training images that batch normalisation is measured on
+GRADIENTS = 512  # training images of importance by gradients
+MOMENT_IMAGES = 1000  # training images that layers are refitted by
+RECONSTRUCTION = "reconstruction"
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+SURE = ("additive", "uniform")  # known structures that are finalists in any case
+OWN = {"scorer", "known"}  # what each process makes for itself
 MOST_RATE = 10.0  # no training survives more, which would show only after the search
 SLOPES = 64  # images of one gradient
 SENT = 1 << 26  # bytes of images at most that are sent to a worker if it can load them itself
@@ -67,7 +93,17 @@ class ChannelPruning(Problem):
         allowed: pattern of groups and the widths they may have, instead of steps.
         codes: group, block or stage: what one number of the search decides about.
         tie: patterns; the groups that match one of them share one number.
-        importance: l1, l2, bn-scale, taylor or random: which channels stay.
+        importance: which channels stay: those that the others predict least ("reconstruction"), or
+            l1, l2, bn-scale, taylor, random.
+        reconstruct: refit layers that lose inputs by least squares, before scoring and training.
+        known: begin with uniform widths, global magnitude, and what one curve of accuracy per code
+            says; two of them are among the finalists.
+        fill: candidates below the budget are widened up to it, where there is a budget.
+        score_images: held-out images that a score is made on; at most half of them.
+        dtype: float32 or bfloat16: what a score computes in.
+        finalists: structures that are trained a little before one is chosen; 1: the best score.
+        finalist_epochs: of training them in the first round; half of them go on for twice as long.
+        force: go on with an original that guesses.
         epochs: of training a built-in original.
         finetune_epochs: of training the winner, with the original as its teacher.
         finetune_rate: peak learning rate of that.
@@ -82,6 +118,8 @@ class ChannelPruning(Problem):
     default_budget = 150
     distributions = ("swarmopt-pruning", "torch", "scikit-learn")
     artefacts = ARTEFACTS
+    races = True
+    keeps_points = True
 
     def __init__(
         self,
@@ -101,6 +139,14 @@ class ChannelPruning(Problem):
         codes: str = "group",
         tie: list[str | list[str]] | None = None,
         importance: str = "l1",
+        reconstruct: bool = True,
+        known: bool = True,
+        fill: bool = True,
+        score_images: int = 1000,
+        dtype: str = "float32",
+        finalists: int = 6,
+        finalist_epochs: int = 1,
+        force: bool = False,
         epochs: int = 20,
         finetune_epochs: int = 20,
         finetune_rate: float = 0.05,
@@ -110,14 +156,29 @@ class ChannelPruning(Problem):
         _check(0 <= penalty < math.inf, "penalty", "at least 0", penalty)
         _check(0 <= distill <= 1, "distill", "a share in [0, 1]", distill)
         _check(0 < finetune_rate <= MOST_RATE, "finetune_rate", f"0 to {MOST_RATE}", finetune_rate)
-        _check(epochs >= 0, "epochs", "at least 0", epochs)
-        _check(finetune_epochs >= 0, "finetune_epochs", "at least 0", finetune_epochs)
         _check(1 <= threads <= MOST_THREADS, "threads", f"1 to {MOST_THREADS}", threads)
-        if importance not in IMPORTANCES:
-            raise UnknownName("importance", importance, IMPORTANCES)
+        for name, number, least in (
+            ("epochs", epochs, 0),
+            ("finetune_epochs", finetune_epochs, 0),
+            ("score_images", score_images, 1),
+            ("finalists", finalists, 1),
+            ("finalist_epochs", finalist_epochs, 1),
+        ):
+            _check(number >= least, name, f"at least {least}", number)
+        if dtype not in DTYPES:
+            raise UnknownName("dtype", dtype, DTYPES)
+        if importance not in (RECONSTRUCTION, *IMPORTANCES):
+            raise UnknownName("importance", importance, [RECONSTRUCTION, *IMPORTANCES])
         self._data = load_data(data)
         self._data_name = data if isinstance(data, str) else ""
+        held_out = self._data.held_out
+        n_scored = max(1, min(score_images, len(held_out) // 2))
+        self._scored = held_out[:n_scored]
+        self._unseen = held_out[n_scored:] if len(held_out) > n_scored else held_out
         self._prepared = False
+        self._reconstruct, self._fill, self._begins_known = reconstruct, fill, known
+        self._dtype, self._force = dtype, force
+        self._n_finalists, self._finalist_epochs = finalists, finalist_epochs
         self._importance = importance
         self._penalty = penalty
         self._threads = threads
@@ -150,8 +211,10 @@ class ChannelPruning(Problem):
         self.budget = Budget.of(self.graph, macs=target_macs, params=target_params)
         self.budget.check_reachable(self.constraints.counts(np.zeros((1, len(self.space))))[0])
         self._full_macs = self.budget.limits[0].whole
+        self._fill &= any(limit.most < limit.whole for limit in self.budget.limits)
         self._channel_scores: Mapping[str, Matrix] = {}
-        if importance != "taylor":
+        self._moments: Mapping[str, Moments] = {}
+        if importance not in ("taylor", RECONSTRUCTION):
             self.graph.scores(importance)  # it may say nothing about this network
         fit = 1 if parametrized_layers(self._model) else workers_that_fit(threads)
         self.default_workers = fit if fit > 1 else 0
@@ -163,8 +226,15 @@ class ChannelPruning(Problem):
         with pinned(self._threads):
             if not self._has_weights:
                 trained(self._model_name, self._model, self._data, self._training)
-            check_answers(self._model_name.name, self._model, self._data.held_out, EXAMPLES)
-            self._channel_scores = self._score_channels()
+            check_answers(
+                self._model_name.name, self._model, self._data.held_out, EXAMPLES, force=self._force
+            )
+            moments: Mapping[str, Moments] = {}
+            if self._reconstruct or self._importance == RECONSTRUCTION:
+                images = self._data.train.x[:MOMENT_IMAGES]
+                moments = measure_moments(self._model, set(self.graph.reads), images)
+            self._channel_scores = self._score_channels(moments)
+            self._moments = moments if self._reconstruct else {}
         log.info(
             "%d groups, %.3g combinations of widths, %.3g allowed; budget %s",
             len(self.graph.groups),
@@ -177,10 +247,12 @@ class ChannelPruning(Problem):
             log.info("not pruned: %s (%d channels): %s", name, frozen.width, reason)
         self._prepared = True
 
-    def _score_channels(self) -> Mapping[str, Matrix]:
+    def _score_channels(self, moments: Mapping[str, Moments]) -> Mapping[str, Matrix]:
+        if self._importance == RECONSTRUCTION:
+            return elimination_scores(self.graph, first_names(self._model)[0], moments)
         if self._importance != "taylor":
             return self.graph.scores(self._importance)
-        x, y = self._data.train.x[:CALIBRATION], self._data.train.y[:CALIBRATION]
+        x, y = self._data.train.x[:GRADIENTS], self._data.train.y[:GRADIENTS]
         batches = [(x[i : i + SLOPES], y[i : i + SLOPES]) for i in range(0, len(x), SLOPES)]
         return taylor_scores(self.graph, self._model, batches)
 
@@ -188,14 +260,35 @@ class ChannelPruning(Problem):
     def scorer(self) -> Scorer:
         """What scores candidates; sees no test image."""
         self.prepare()
-        train_images = self._data.train
+        keep_memory()
         return Scorer(
             graph=self.graph,
             model=self._model,
             channel_scores=self._channel_scores,
-            calibration=Images(train_images.x[:CALIBRATION], train_images.y[:CALIBRATION]),
-            held_out=self._data.held_out,
+            moments=self._moments,
+            calibration=self._data.train[:CALIBRATION],
+            images=self._scored,
+            dtype=DTYPES[self._dtype],
         )
+
+    @cached_property
+    def known(self) -> Mapping[str, Matrix]:
+        """(d,) points within the budget that are worth trying first, by name.
+
+        "additive" and "threshold" come from how the loss rises where one code alone is narrow.
+        """
+        scorer = self.scorer
+        with pinned(self._threads):
+            return known_points(
+                self.constraints,
+                self.budget,
+                loss=lambda counts: scorer.score(counts).loss,
+                scores=self.graph.scores("l1"),
+            )
+
+    def starts(self) -> Matrix:
+        """Return the known structures."""
+        return np.array(list(self.known.values())) if self._begins_known else super().starts()
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what a worker needs; of large images that have a name, only their digest.
@@ -209,7 +302,7 @@ class ChannelPruning(Problem):
                 f"call torch.nn.utils.parametrize.remove_parametrizations, or set workers=0 "
                 f"(--workers 0)"
             )
-        state = {name: value for name, value in vars(self).items() if name != "scorer"}
+        state = {name: value for name, value in vars(self).items() if name not in OWN}
         if self._data_name and self._data.nbytes > SENT:
             state["_data"] = self._data.digest()
         return state
@@ -232,25 +325,34 @@ class ChannelPruning(Problem):
 
     def canonical(self, x: Matrix) -> Matrix:
         """Return the points repaired down to the budget."""
-        return self.constraints.repair(x, self.budget)
+        return self.constraints.repair(x, self.budget, fill=self._fill)
 
-    def evaluate(self, x: Matrix, seeds: Seeds, bound: float) -> Evaluation:  # noqa: ARG002 - scoring draws nothing and is short
-        """Return held-out error plus penalised MACs of candidates."""
+    def evaluate(self, x: Matrix, seeds: Seeds, bound: float) -> Evaluation:  # noqa: ARG002 - scoring draws nothing
+        """Return held-out error plus penalised MACs; candidates above the bound stop early."""
         counts = self.constraints.counts(x)
         share = self.graph.macs(counts) / self._full_macs
+        most_wrong = (bound - self._penalty * share) * len(self._scored)
         with pinned(self._threads):
-            right = np.array([self.scorer.accuracy(row) for row in counts])
+            scores = [self.scorer.score(*each) for each in zip(counts, most_wrong, strict=True)]
+        accuracy = np.array([score.accuracy for score in scores])
+        status = np.array(
+            [Outcome.OK if score.complete else Outcome.CENSORED for score in scores], np.int8
+        )
         info = [
             {"held_out_accuracy": a, "macs_share": s}
-            for a, s in zip(right.tolist(), share.tolist(), strict=True)
+            for a, s in zip(accuracy.tolist(), share.tolist(), strict=True)
         ]
-        return Evaluation(1.0 - right + self._penalty * share, info=info)
+        return Evaluation(1.0 - accuracy + self._penalty * share, status=status, info=info)
 
     def finish(self, result: Result, folder: Path | None) -> Mapping[str, Any]:
-        """Fine-tune the winner, look at the test images once, and write the artefacts."""
-        counts = self.constraints.counts(self.canonical(result.x[None]))[0]
+        """Choose among the best, fine-tune the winner, and look at the test images once."""
         scorer = self.scorer
+        found = evaluated(result.history, self.constraints, self.graph, penalty=self._penalty)
+        if folder is not None and len(found.counts):
+            write_front(found, self.graph.names, folder / FRONT, folder / FRONT_PICTURE)
         with pinned(self._threads):
+            finalists = self._chosen(found, result, folder)
+            counts = np.array(finalists[0].counts, dtype=np.int64)
             plan = scorer.plan(counts)
             check_winner(plan, self._model, self._data.held_out.x[:EXAMPLES])
             difference = largest_difference(
@@ -276,6 +378,7 @@ class ChannelPruning(Problem):
                 "before": self.constraints.n_before,
                 "after": self.constraints.n_after,
             },
+            "finalists": [asdict(finalist) for finalist in finalists],
             "groups": {
                 group.name: {"kept": kept, "width": group.width}
                 for group, kept in zip(self.graph.groups, counts.tolist(), strict=True)
@@ -297,6 +400,24 @@ class ChannelPruning(Problem):
             )
             remove(folder / CHECKPOINT)
         return report
+
+    def _chosen(self, found: Evaluated, result: Result, folder: Path | None) -> list[Finalist]:
+        """Return the finalists, the best first."""
+        best = self.constraints.counts(self.canonical(result.x[None]))
+        points = {}
+        if self._begins_known and self._n_finalists > 1:
+            points = {name: self.known[name][None] for name in SURE}
+        return chosen(
+            np.concatenate([best, found.counts]),
+            {name: self.constraints.counts(point)[0] for name, point in points.items()},
+            self.scorer,
+            images=self._data.train,
+            unseen=self._unseen,
+            recipe=replace(self._finetuning, epochs=self._finalist_epochs),
+            most=self._n_finalists,
+            seed=result.seed,
+            file=None if folder is None else folder / FINALISTS,
+        )
 
     def _figures(self, model: nn.Module, channels: int) -> Figures:
         return figures(model, self._data, channels=channels, original=self._model_name)

@@ -6,6 +6,7 @@ One-cycle rate: Smith and Topin, "Super-convergence", 2018.
 
 import json
 import logging
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -16,9 +17,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from swarmopt_pruning.augment import mirrored, shifted
 from swarmopt_pruning.checkpoint import Checkpoint, TrainingState, state_of
 from swarmopt_pruning.data import Images
-from swarmopt_pruning.errors import PruningError
+from swarmopt_pruning.diverged import divergence, go_back
+from swarmopt_pruning.layout import as_images, channels_last
+from swarmopt_pruning.progress import TrainingProgress
 from swarmopt_pruning.tensors import tensor_digest
 
 log = logging.getLogger(__name__)
@@ -37,9 +41,12 @@ class Recipe:
         momentum: Nesterov's.
         decay: weight decay.
         smoothing: of the labels.
-        shift: images are moved at random by up to so many pixels.
+        shift: each image is moved at random by up to so many pixels.
+        flip: a random half of the images is mirrored left to right.
         distill: weight of the teacher's answers against the labels; 0 without a teacher.
         temperature: of the teacher's answers.
+        bf16: convolutions and linear layers compute in bfloat16; weights and loss stay float32. It
+            pays only where the processor has instructions for it (AVX-512 or AMX).
     """
 
     epochs: int
@@ -49,8 +56,10 @@ class Recipe:
     decay: float = 5e-4
     smoothing: float = 0.05
     shift: int = 1
+    flip: bool = False
     distill: float = 0.0
     temperature: float = 4.0
+    bf16: bool = False
 
 
 @contextmanager
@@ -80,20 +89,25 @@ def train(
     seed: int,
     teacher: nn.Module | None = None,
     checkpoint: Path | None = None,
+    held_out: Images | None = None,
 ) -> None:
     """Train a network in place, and leave it in evaluation mode.
 
+    Where the loss or the weights stop being finite after the first epoch, the state of the last
+    good epoch comes back, a warning says so, and training is over.
+
     Args:
         model: whose output is (n, classes) logits.
-        images: to learn from.
+        images: to learn from; fewer than a batch are one batch.
         recipe: how.
-        seed: of order, shifts and dropout.
+        seed: of order, shifts, flips and dropout.
         teacher: the network whose answers are learnt too, with weight `recipe.distill`.
         checkpoint: a file to go on from where it holds this very training, and to keep it in. It
             stays when the training is done: see `checkpoint.remove`.
+        held_out: images whose accuracy is shown after each epoch; nothing is decided by it.
 
     Raises:
-        PruningError: The loss is not finite.
+        PruningError: The loss or the weights are not finite within the first epoch.
     """
     if recipe.epochs < 1:
         model.eval()
@@ -106,19 +120,29 @@ def train(
     file = None
     if checkpoint is not None:
         file = Checkpoint(checkpoint, _key(model, images, recipe, seed, teacher))
+    if recipe.bf16 and torch.backends.cpu.get_cpu_capability() == "AVX2":
+        log.warning("bf16: this processor only emulates it, which is slower than float32")
     model.train()
-    with seeded(seed):
+    with seeded(seed), channels_last(images.x, model, teacher):
         if file is not None:
             file.restore(state, n_steps)
-        with _said(file, per_epoch, recipe.epochs):
+        with (
+            _said(file, per_epoch, recipe.epochs),
+            TrainingProgress(recipe.epochs, per_epoch, state.step) as progress,
+        ):
             while state.step < n_steps:
-                i = state.step % per_epoch
-                if i == 0:
-                    state.order = torch.randperm(len(images))
-                rows = state.order[i * recipe.batch : (i + 1) * recipe.batch]
-                _step(state, images, rows, recipe, teacher)
+                loss = _step(state, images, recipe, teacher)
+                ended = state.step % per_epoch == 0
+                if wrong := divergence(model, loss, ended=ended):
+                    go_back(state, wrong, -(-state.step // per_epoch), recipe.rate)
+                    break
+                progress.stepped(state.step, loss)
+                if ended:
+                    state.best = {n: t.detach().clone() for n, t in state_of(model).items()}
+                    progress.ended(None if held_out is None else accuracy(model, held_out))
+                    model.train()
                 if file is not None:
-                    file.keep(state, epoch_ended=i == per_epoch - 1)
+                    file.keep(state, epoch_ended=ended)
     model.eval()
 
 
@@ -131,7 +155,7 @@ def _first_state(model: nn.Module, n: int, recipe: Recipe, n_steps: int) -> Trai
         weight_decay=recipe.decay,
     )
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, recipe.rate, total_steps=n_steps, pct_start=0.3
+        optimizer, recipe.rate, total_steps=n_steps, pct_start=0.3, cycle_momentum=False
     )
     return TrainingState(model, optimizer, schedule, order=torch.arange(n))
 
@@ -148,26 +172,32 @@ def _key(
 
 
 def _step(
-    state: TrainingState,
-    images: Images,
-    rows: Tensor,
-    recipe: Recipe,
-    teacher: nn.Module | None,
-) -> None:
-    """Learn from some images."""
+    state: TrainingState, images: Images, recipe: Recipe, teacher: nn.Module | None
+) -> float | None:
+    """Learn from the next batch and return its loss; None where it is too small to be learnt."""
+    i = state.step % -(-len(images) // recipe.batch)
+    if i == 0:
+        state.order = torch.randperm(len(images))
+    rows = state.order[i * recipe.batch : (i + 1) * recipe.batch]
     state.step += 1
+    found = None
     if len(rows) > 1 or len(images) == 1:  # batch normalisation needs two images
-        x = _shifted(images.x[rows], recipe.shift)
-        loss = _loss(state.model(x), images.y[rows], x, recipe, teacher)
-        if not torch.isfinite(loss):
-            raise PruningError(
-                f"training diverged: the loss is {loss.item()}; lower the learning rate "
-                f"(now {recipe.rate})"
-            )
+        x = shifted(images.x[rows], recipe.shift)
+        loss = _loss(
+            state.model,
+            as_images(mirrored(x) if recipe.flip else x),
+            images.y[rows],
+            recipe,
+            teacher,
+        )
+        found = loss.item()
+        if not math.isfinite(found):
+            return found
         state.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call] # torch's own lack
         state.optimizer.step()
     state.schedule.step()
+    return found
 
 
 @contextmanager
@@ -190,26 +220,25 @@ def _said(file: Checkpoint | None, per_epoch: int, epochs: int) -> Iterator[None
 
 
 def _loss(
-    logits: Tensor, labels: Tensor, x: Tensor, recipe: Recipe, teacher: nn.Module | None
+    model: nn.Module, x: Tensor, labels: Tensor, recipe: Recipe, teacher: nn.Module | None
 ) -> Tensor:
+    """Return the loss of a batch of images."""
+    logits = _logits(model, x, recipe)
     hard = functional.cross_entropy(logits, labels, label_smoothing=recipe.smoothing)
     if teacher is None or recipe.distill == 0:
         return hard
     with torch.no_grad():
-        wanted = functional.log_softmax(teacher(x) / recipe.temperature, dim=1)
+        wanted = functional.log_softmax(_logits(teacher, x, recipe) / recipe.temperature, dim=1)
     got = functional.log_softmax(logits / recipe.temperature, dim=1)
     soft = functional.kl_div(got, wanted, log_target=True, reduction="batchmean")
     return (1 - recipe.distill) * hard + recipe.distill * recipe.temperature**2 * soft
 
 
-def _shifted(x: Tensor, most: int) -> Tensor:
-    """Return images moved by the same random number of pixels, at most `most` each way."""
-    if most < 1 or x.ndim != 4:
-        return x
-    down, right = torch.randint(0, 2 * most + 1, (2,)).tolist()
-    height, width = x.shape[2:]
-    padded = functional.pad(x, (most,) * 4)
-    return padded[:, :, down : down + height, right : right + width]
+def _logits(model: nn.Module, x: Tensor, recipe: Recipe) -> Tensor:
+    """Return (n, classes) logits."""
+    with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=recipe.bf16):
+        logits: Tensor = model(x)
+    return logits.float() if recipe.bf16 else logits
 
 
 def recalibrate(model: nn.Module, x: Tensor, *, batch: int = EVALUATION_BATCH) -> None:
@@ -238,9 +267,18 @@ def recalibrate(model: nn.Module, x: Tensor, *, batch: int = EVALUATION_BATCH) -
 
 def accuracy(model: nn.Module, images: Images, *, batch: int = EVALUATION_BATCH) -> float:
     """Return the share of images whose greatest logit is their label's, in evaluation mode."""
+    return accuracy_and_loss(model, images, batch=batch)[0]
+
+
+def accuracy_and_loss(
+    model: nn.Module, images: Images, *, batch: int = EVALUATION_BATCH
+) -> tuple[float, float]:
+    """Return the accuracy and the mean cross-entropy on some images, in evaluation mode."""
     model.eval()
-    right = 0
+    right, loss = 0, 0.0
     with torch.no_grad():
         for x, y in zip(torch.split(images.x, batch), torch.split(images.y, batch), strict=True):
-            right += int((model(x).argmax(dim=1) == y).sum())
-    return right / len(images)
+            logits = model(x)
+            right += int((logits.argmax(dim=1) == y).sum())
+            loss += float(functional.cross_entropy(logits, y, reduction="sum"))
+    return right / len(images), loss / len(images)

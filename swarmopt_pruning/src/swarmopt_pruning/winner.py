@@ -20,7 +20,9 @@ log = logging.getLogger(__name__)
 
 CHECKPOINT = "finetuning.safetensors"
 CHANNELS = "channels.png"
-FILES = (PLAN, WEIGHTS, CHANNELS, CHECKPOINT)
+FRONT, FRONT_PICTURE = "front.csv", "front.png"
+FINALISTS = "finalists.json"
+FILES = (PLAN, WEIGHTS, CHANNELS, CHECKPOINT, FRONT, FRONT_PICTURE, FINALISTS)
 ARTEFACTS = (*FILES, *(part_of(Path(name)).name for name in FILES))
 """Names of all files that a finished or a killed run of the plugin leaves in its folder."""
 

@@ -9,13 +9,14 @@ from swarmopt_pruning.errors import UnknownName
 from swarmopt_pruning.models.densenet import DenseNet, densenet40
 from swarmopt_pruning.models.external import build_external, is_external
 from swarmopt_pruning.models.googlenet import GoogLeNet, googlenet
-from swarmopt_pruning.models.mobilenet import MobileNetV2, mobilenet_v2
-from swarmopt_pruning.models.plain import VGG, PlainCNN, digits_cnn, vgg16_bn
+from swarmopt_pruning.models.mobilenet import MobileNetV2, mobilenet_v2, mobilenet_v2_s2
+from swarmopt_pruning.models.plain import VGG, PlainCNN, digits_cnn, vgg9_bn, vgg16_bn
 from swarmopt_pruning.models.resnet import (
     BasicBlock,
     ResNet,
     digits_resnet,
     resnet20,
+    resnet20_s2,
     resnet32,
     resnet56,
 )
@@ -31,12 +32,15 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "digits-resnet": digits_resnet,
     "digits-cnn": digits_cnn,
     "resnet20": resnet20,
+    "resnet20-s2": resnet20_s2,
     "resnet32": resnet32,
     "resnet56": resnet56,
+    "vgg9-bn": vgg9_bn,
     "vgg16-bn": vgg16_bn,
     "googlenet": googlenet,
     "densenet40": densenet40,
     "mobilenet-v2": mobilenet_v2,
+    "mobilenet-v2-s2": mobilenet_v2_s2,
     "shufflenet-v1": shufflenet_v1,
     "shufflenet-v2": shufflenet_v2,
     **{f"tiny-{pattern}": tiny(pattern) for pattern in PATTERNS},

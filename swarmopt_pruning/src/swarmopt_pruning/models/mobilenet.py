@@ -55,12 +55,22 @@ class MobileNetV2(nn.Module):
         in_channels: channels of the images.
         n_classes: length of the output.
         scale: all widths are multiplied by it.
+        last: channels of the last convolution, which `scale` makes wider, but not narrower.
+        stem_stride: stride of the first convolution.
     """
 
-    def __init__(self, *, in_channels: int, n_classes: int, scale: float) -> None:
+    def __init__(
+        self,
+        *,
+        in_channels: int,
+        n_classes: int,
+        scale: float,
+        last: int = LAST,
+        stem_stride: int = 1,
+    ) -> None:
         super().__init__()
         width = scaled(STEM, scale)
-        self.stem = nn.Sequential(*convolution(in_channels, width, 3))
+        self.stem = nn.Sequential(*convolution(in_channels, width, 3, stride=stem_stride))
         blocks = []
         for expansion, channels, n_blocks, stride in TABLE:
             for block in range(n_blocks):
@@ -68,7 +78,7 @@ class MobileNetV2(nn.Module):
                 blocks.append(InvertedResidual(width, n_out, expansion, 1 if block else stride))
                 width = n_out
         self.blocks = nn.Sequential(*blocks)
-        last = scaled(LAST, max(1.0, scale))  # section 3.3: not made narrower
+        last = scaled(last, max(1.0, scale))  # section 3.3: not made narrower
         self.last = nn.Sequential(*convolution(width, last, 1))
         self.fc = nn.Linear(last, n_classes)
 
@@ -98,3 +108,12 @@ def scaled(width: int, scale: float) -> int:
 def mobilenet_v2(*, in_channels: int = 3, n_classes: int = 10, scale: float = 1.0) -> nn.Module:
     """Return MobileNetV2 for 32x32 images, 2.2 million parameters."""
     return MobileNetV2(in_channels=in_channels, n_classes=n_classes, scale=scale)
+
+
+def mobilenet_v2_s2(
+    *, in_channels: int = 3, n_classes: int = 10, scale: float = 0.4, last: int = 256
+) -> nn.Module:
+    """Return a narrow MobileNetV2 with a stride of 2 in its stem."""
+    return MobileNetV2(
+        in_channels=in_channels, n_classes=n_classes, scale=scale, last=last, stem_stride=2
+    )

@@ -1,0 +1,80 @@
+"""After the search: what it scored to the end, and the choice among the best."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from swarmopt.evaluation import Outcome
+from swarmopt.result import History
+from swarmopt_pruning.constraint import ConstraintSet
+from swarmopt_pruning.data import Images
+from swarmopt_pruning.finalists import Finalist, Trial, contenders, halved
+from swarmopt_pruning.front import Evaluated
+from swarmopt_pruning.graph import ChannelGraph
+from swarmopt_pruning.score import Scorer
+from swarmopt_pruning.train import Recipe, accuracy_and_loss, train
+
+log = logging.getLogger(__name__)
+
+Ints = NDArray[np.int64]
+
+
+def evaluated(
+    history: History, constraints: ConstraintSet, graph: ChannelGraph, *, penalty: float
+) -> Evaluated:
+    """Return what a search scored to the end, the best first.
+
+    Args:
+        history: of the search, with every point.
+        constraints: that its points are of.
+        graph: of the network.
+        penalty: of the share of MACs, in the costs.
+    """
+    whole = np.flatnonzero(history.outcome == Outcome.OK)
+    whole = whole[np.argsort(history.cost[whole], kind="stable")]
+    counts = constraints.counts(history.x[whole].reshape(len(whole), len(constraints.searched)))
+    macs = graph.macs(counts)
+    accuracy = 1.0 - history.cost[whole] + penalty * macs / graph.macs(graph.widths[None])
+    return Evaluated(counts, accuracy, macs, graph.params(counts))
+
+
+def chosen(
+    ordered: Ints,
+    known: Mapping[str, Ints],
+    scorer: Scorer,
+    *,
+    images: Images,
+    unseen: Images,
+    recipe: Recipe,
+    most: int,
+    seed: int,
+    file: Path | None,
+) -> list[Finalist]:
+    """Return the finalists, the best first: trained a little, compared on unseen images.
+
+    Args:
+        ordered: (n, groups) counts that the search found, the best first.
+        known: (groups,) counts that take part in any case, by name.
+        scorer: of the search.
+        images: to learn from.
+        unseen: held-out images that no score has seen.
+        recipe: of the first round.
+        most: finalists.
+        seed: of every training.
+        file: where trials are kept; None: nowhere.
+    """
+    racing = contenders(ordered, known, most)
+    if len(racing) > 1:
+        log.info("training %d finalists", len(racing))
+
+    def trial(counts: tuple[int, ...], epochs: int) -> Trial:
+        small = scorer.inherit(np.array(counts, dtype=np.int64))
+        each = replace(recipe, epochs=epochs)
+        train(small, images, each, seed=seed, teacher=scorer.model)
+        return Trial(epochs, *accuracy_and_loss(small, unseen))
+
+    return halved(racing, trial, epochs=recipe.epochs, file=file)

@@ -1,0 +1,209 @@
+"""Structures that are known to be good before any search, at a budget.
+
+All of them are points of the constraint set: for each searched code a level. Uniform widths and
+global magnitude need no image. The others need one curve per code: what the network loses where
+that code alone is narrow.
+"""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from swarmopt_pruning.budget import Budget
+from swarmopt_pruning.constraint import ConstraintSet
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+SAMPLES = 5  # levels of one code that are measured, the whole width apart
+MOST_MOVES = 1_000
+
+
+def sensitivity(
+    constraints: ConstraintSet, loss: Callable[[Ints], float], *, samples: int = SAMPLES
+) -> Floats:
+    """Measure what the network loses where one code alone is narrow.
+
+    Args:
+        constraints: the codes.
+        loss: of (groups,) counts; lower is better. It is called at most samples * d + 1 times.
+        samples: levels of each code that are measured; between them the curve is straight.
+
+    Returns:
+        (d, most levels) loss above that of the whole network, not rising with the level, at least
+        0; inf where a code has no such level.
+    """
+    codes = constraints.searched
+    whole = constraints.whole
+    base = loss(constraints.counts(whole[None])[0])
+    curves = np.full((len(codes), max(len(code.counts) for code in codes)), np.inf)
+    for j, code in enumerate(codes):
+        last = len(code.counts) - 1
+        levels = np.unique(np.round(np.linspace(0, last - 1, min(samples, last))).astype(int))
+        found = []
+        for level in levels:
+            point = whole.copy()
+            point[j] = level
+            found.append(max(0.0, loss(constraints.counts(point[None])[0]) - base))
+        falling = np.maximum.accumulate([0.0, *found[::-1]])[::-1]  # wider is never worse
+        curves[j, : last + 1] = np.interp(np.arange(last + 1), [*levels, last], falling)
+    return curves
+
+
+def additive(constraints: ConstraintSet, budget: Budget, curves: Floats) -> Floats:
+    """Return the point within a budget whose summed losses are least, as far as exchanges find it.
+
+    From the whole network the step that loses least for what it saves is taken until the budget
+    holds; then one code widens and another narrows as long as the sum falls.
+
+    Args:
+        constraints: the codes.
+        budget: that is not exceeded.
+        curves: from `sensitivity`.
+
+    Returns:
+        (d,) levels.
+    """
+    point = constraints.whole
+    d = len(point)
+    columns = np.arange(d)
+    while not budget.within(constraints.counts(point[None]))[0]:
+        steps = point - np.eye(d)
+        possible = point > 0
+        saved = _excess(budget, constraints, point[None]) - _excess(budget, constraints, steps)
+        lost = (
+            curves[columns, np.maximum(point - 1, 0).astype(int)]
+            - curves[columns, point.astype(int)]
+        )
+        worth = np.where(possible & (saved > 0), lost / np.maximum(saved, 1e-12), np.inf)
+        if not np.isfinite(worth).any():
+            return _repaired(constraints, point, budget)
+        point = steps[int(np.argmin(worth))]
+    for _ in range(MOST_MOVES):
+        moves = _exchanges(constraints, point)
+        total = curves[columns, moves.astype(int)].sum(axis=1)
+        total[~budget.within(constraints.counts(moves))] = np.inf
+        best = int(np.argmin(total))
+        if not total[best] < curves[columns, point.astype(int)].sum() - 1e-12:
+            break
+        point = moves[best]
+    return _repaired(constraints, point, budget, fill=True)
+
+
+def threshold(constraints: ConstraintSet, budget: Budget, curves: Floats) -> Floats:
+    """Return the point where no code loses more than one common threshold, as FastNAS chooses.
+
+    Args:
+        constraints: the codes.
+        budget: that is not exceeded.
+        curves: from `sensitivity`.
+
+    Returns:
+        (d,) levels, of the least threshold that the budget permits.
+    """
+    levels = np.unique(curves[np.isfinite(curves)])
+    points = np.array([(curves <= level).argmax(axis=1) for level in levels], dtype=float)
+    within = np.flatnonzero(budget.within(constraints.counts(points)))
+    point = points[within[0]] if len(within) else np.zeros(len(curves))
+    return _repaired(constraints, point, budget)
+
+
+def magnitude(constraints: ConstraintSet, budget: Budget, scores: Mapping[str, Floats]) -> Floats:
+    """Return the point of global magnitude pruning: one threshold for the channels of all groups.
+
+    Args:
+        constraints: the codes.
+        budget: that is not exceeded.
+        scores: of the channels of each group, by name; compared after division by their mean.
+
+    Returns:
+        (d,) levels.
+    """
+    relative = [
+        np.repeat(s / max(s.mean(), 1e-12), group.block)
+        for group in constraints.groups
+        for s in [scores[group.name]]
+    ]
+    values = np.unique(np.concatenate(relative))
+    low, high = 0, len(values)
+    while low < high:  # the least threshold within the budget
+        middle = (low + high) // 2
+        if budget.within(constraints.counts(_above(constraints, relative, values[middle])))[0]:
+            high = middle
+        else:
+            low = middle + 1
+    cut = values[low] if low < len(values) else np.inf
+    return _repaired(constraints, _above(constraints, relative, cut)[0], budget)
+
+
+def uniform_point(constraints: ConstraintSet, budget: Budget) -> Floats:
+    """Return the point of the largest common share of all widths."""
+    return _repaired(constraints, constraints.whole, budget)
+
+
+def known_points(
+    constraints: ConstraintSet,
+    budget: Budget,
+    *,
+    loss: Callable[[Ints], float],
+    scores: Mapping[str, Floats],
+) -> dict[str, Floats]:
+    """Return what is worth trying before any search, by name: points within a budget.
+
+    Args:
+        constraints: the codes.
+        budget: that is not exceeded.
+        loss: of (groups,) counts, see `sensitivity`.
+        scores: magnitudes of the channels of each group.
+    """
+    curves = sensitivity(constraints, loss)
+    return {
+        "additive": additive(constraints, budget, curves),
+        "uniform": uniform_point(constraints, budget),
+        "threshold": threshold(constraints, budget, curves),
+        "magnitude": magnitude(constraints, budget, scores),
+    }
+
+
+def _repaired(
+    constraints: ConstraintSet, point: Floats, budget: Budget, *, fill: bool = False
+) -> Floats:
+    repaired: Floats = constraints.repair(point[None], budget, fill=fill)[0]
+    return repaired
+
+
+def _above(constraints: ConstraintSet, relative: list[Floats], cut: float) -> Floats:
+    """Return (1, d) the largest levels that keep no more channels than lie above a threshold."""
+    kept = np.array([int((scores >= cut).sum()) for scores in relative])
+    point = [
+        max(0, sum(sum(counts) <= kept[list(code.groups)].sum() for counts in code.counts) - 1)
+        for code in constraints.searched
+    ]
+    return np.array([point], dtype=float)
+
+
+def _excess(budget: Budget, constraints: ConstraintSet, points: Floats) -> Floats:
+    """Return how far points are above the limits, in shares of them."""
+    counts = constraints.counts(np.maximum(points, 0))
+    over = [np.maximum(0, x.cost(counts) - x.most) / x.most for x in budget.limits]
+    total: Floats = np.sum(over, axis=0)
+    return total
+
+
+def _exchanges(constraints: ConstraintSet, point: Floats) -> Floats:
+    """Return the points in which one code is wider by a level, and another narrower by some."""
+    d = len(point)
+    last = constraints.whole
+    found = [point]
+    for up in np.flatnonzero(point < last):
+        wider = point.copy()
+        wider[up] += 1
+        found.append(wider)
+        for down in range(d):
+            if down != up:
+                for level in range(int(point[down])):
+                    moved = wider.copy()
+                    moved[down] = level
+                    found.append(moved)
+    return np.array(found)
