@@ -10,7 +10,7 @@ ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 PYTEST := $(ONE_THREAD) PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n auto --dist worksteal
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test check format lint types fast coverage bench check-wheel clean
+.PHONY: help demo test check format lint types fast coverage bench docs check-wheel check-lowest clean
 
 help:  ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,8 +41,15 @@ coverage: $(VENV)/.developed  ## Run all tests and show which branches none of t
 bench: $(VENV)/.developed  ## Measure the cost per candidate
 	$(ONE_THREAD) $(BIN)/python -m benchmarks.overhead
 
-check-wheel: $(VENV)/.developed  ## Build both wheels and try them in fresh environments
-	$(BIN)/python tests/check_wheel.py
+docs: $(VENV)/.developed  ## Build the site of the documentation, into build/docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet -f docs/site/mkdocs.yml
+	@echo build/docs/index.html
+
+check-wheel: $(VENV)/.developed  ## Build and check all distributions, and try them in a fresh environment
+	$(BIN)/python tests/check_wheel.py --python $(PYTHON)
+
+check-lowest: $(VENV)/.developed  ## Run the tests with the lowest versions that pyproject.toml allows
+	$(BIN)/python tests/check_wheel.py --lowest --python $(PYTHON)
 
 clean:  ## Remove the environment and all caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage build dist

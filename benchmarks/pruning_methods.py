@@ -7,22 +7,24 @@ width, residual streams left whole, 10 sources, limit 5, two codes changed at on
 """
 
 import importlib.util
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from benchmarks.pruning_bench import Bench, Ints
+from benchmarks.pruning_bench import Bench, Ints, Matrix
 from benchmarks.pruning_protocol import MOBILENET, RESNET
-from benchmarks.pruning_rivals import fastnas, global_magnitude
+from benchmarks.pruning_rivals import fastnas_counts, torch_pruning_counts
 from swarmopt import Seeds, minimize
 from swarmopt_pruning import ChannelPruning
+
+MOST_STEPS = 2_000  # of a hill climb whose neighbourhood is exhausted
 
 STREAMS = {
     RESNET: ["stem"],
     MOBILENET: ["stem.0", "blocks.*.body.6", "blocks.0.body.3"],
-    "digits-resnet": ["stem"],
 }
 """Groups of each network that ABCPruner does not prune: those that several blocks add to."""
 
@@ -36,14 +38,14 @@ class Chosen:
         evaluations: scores it asked for.
         curve: of a search: pairs of evaluations and the least cost until then.
         finalists: structures that were trained a little, the best first.
-        known: whether it used the known structures, whose time counts too.
+        seconds: of one core, curves included; the preparation, which is the same for all, is not.
     """
 
     counts: Ints
     evaluations: int = 0
     curve: list[tuple[int, float]] = field(default_factory=list)
     finalists: list[Mapping[str, Any]] = field(default_factory=list)
-    known: bool = False
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,8 @@ class Method:
         label: in tables.
         choose: the way, given a bench and a seed.
         kind: "pipeline", "ablation", "known" or "rival".
-        settings: of the fine-tuning, where it is another than that of all.
+        reconstruct: whether the weights of what it chooses are reconstructed.
+        distills: whether the original teaches what it chooses.
         requires: package that must be installed.
         searches: whether it spends all evaluations.
         trains: whether it trains finalists.
@@ -63,7 +66,8 @@ class Method:
     label: str
     choose: Callable[[Bench, int], Chosen]
     kind: str
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    reconstruct: bool = True
+    distills: bool = True
     requires: str = ""
     searches: bool = True
     trains: bool = False
@@ -83,14 +87,16 @@ def pipeline(*, budget: int | None = None, **settings: Any) -> Callable[[Bench, 
     """
 
     def choose(bench: Bench, seed: int) -> Chosen:
-        known = settings.get("known", True)
         problem = bench.variant(**settings) if settings else bench.problem
-        spent = bench.curve_evaluations if known else 0
-        if known and problem is bench.problem:
+        spent, earlier = 0, 0.0
+        if settings.get("known", True):
+            spent = bench.curve_evaluations
+        if problem is bench.problem:
             bench.known("uniform")
-        return _searched(
-            bench, problem, "ssa", seed, budget=budget or bench.evaluations - spent, spent=spent
-        )
+            earlier = bench.known_seconds
+        most = budget or bench.evaluations - spent
+        found = _searched(problem, "ssa", seed, budget=most, spent=spent)
+        return replace(found, seconds=found.seconds + earlier)
 
     return choose
 
@@ -103,38 +109,51 @@ def search(algorithm: str, *, abcpruner: bool = False) -> Callable[[Bench, int],
         if abcpruner:
             settings |= {"alpha": 0.9, "exclude": STREAMS.get(bench.network, [])}
         problem = bench.variant(**settings)
-        return _searched(bench, problem, algorithm, seed, budget=bench.evaluations, spent=0)
+        return _searched(problem, algorithm, seed, budget=bench.evaluations, spent=0)
 
     return choose
 
 
 def _searched(
-    bench: Bench, problem: ChannelPruning, algorithm: str, seed: int, *, budget: int, spent: int
+    problem: ChannelPruning, algorithm: str, seed: int, *, budget: int, spent: int
 ) -> Chosen:
     """Return what a run of swarmopt chooses."""
+    problem.prepare()
+    began = time.process_time()
     result = minimize(problem, algorithm=algorithm, budget=budget, seed=seed, workers=0)
-    groups = result.report["groups"]
+    seconds = time.process_time() - began
+    groups, history = result.report["groups"], result.history
     return Chosen(
         np.array([groups[name]["kept"] for name in problem.graph.names], dtype=np.int64),
         evaluations=result.nfev + spent,
-        curve=[
-            (n + spent, cost)
-            for n, cost in zip(result.history.nfev, result.history.best, strict=True)
-        ],
-        finalists=list(result.report["finalists"]) if spent or len(result.report["finalists"]) > 1
-        else [],
-        known=bool(spent) and problem is bench.problem,
+        curve=[(n + spent, cost) for n, cost in zip(history.nfev, history.best, strict=True)],
+        finalists=[each for each in result.report["finalists"] if each["trials"]],
+        seconds=seconds,
     )
+
+
+def torch_pruning(bench: Bench, _seed: int) -> Chosen:
+    """Return what torch-pruning chooses; it scores nothing."""
+    began = time.process_time()
+    counts = torch_pruning_counts(bench)
+    return Chosen(counts, seconds=time.process_time() - began)
+
+
+def fastnas(bench: Bench, _seed: int) -> Chosen:
+    """Return what ModelOpt's FastNAS chooses, scoring as often as it wants."""
+    began = time.process_time()
+    counts, scores = fastnas_counts(bench)
+    return Chosen(counts, evaluations=scores, seconds=time.process_time() - began)
 
 
 def known(name: str) -> Callable[[Bench, int], Chosen]:
     """Return the choice of a known structure."""
 
     def choose(bench: Bench, _seed: int) -> Chosen:
-        curves = name in ("additive", "threshold")
-        return Chosen(
-            bench.known(name), evaluations=bench.curve_evaluations if curves else 0, known=curves
-        )
+        counts = bench.known(name)
+        if name in ("additive", "threshold"):
+            return Chosen(counts, bench.curve_evaluations, seconds=bench.known_seconds)
+        return Chosen(counts)
 
     return choose
 
@@ -147,32 +166,34 @@ def hill_climb(bench: Bench, seed: int) -> Chosen:
     """
     problem, rng = bench.problem, np.random.default_rng(seed)
     bench.known("uniform")
-    spent = bench.curve_evaluations
-    best_cost, best = np.inf, problem.starts()[0]
-    curve: list[tuple[int, float]] = []
-    seen: set[bytes] = set()
-    starts = list(problem.canonical(problem.starts()))
-    last = problem.constraints.whole
-    while spent < bench.evaluations:
-        if starts:
-            x = starts.pop(0)
-        else:
-            x = best.copy()
-            up, down = rng.choice(len(x), 2, replace=False)
-            x[up] += rng.integers(1, 3)
-            x[down] -= rng.integers(1, 3)
-            x = problem.canonical(np.clip(x, 0, last)[None])[0]
+    began = time.process_time()
+    spent, last = bench.curve_evaluations, problem.constraints.whole
+    waiting = list(problem.canonical(problem.starts()))
+    best, best_cost, seen, curve = waiting[0], np.inf, set(), []
+    for _ in range(MOST_STEPS):
+        if spent >= bench.evaluations:
+            break
+        x = waiting.pop(0) if waiting else _neighbour(best, last, rng)
+        x = problem.canonical(x[None])[0]
         if x.tobytes() in seen:
-            spent += not starts and len(seen) > 10_000  # a neighbourhood that is exhausted ends
-            seen.add(rng.bytes(8))
             continue
         seen.add(x.tobytes())
-        cost = float(problem.evaluate(x[None], Seeds(seed, [spent]), best_cost).cost[0])
+        cost = float(problem.evaluate(x[None], Seeds(seed, (spent,)), best_cost).cost[0])
         spent += 1
         if cost <= best_cost:
             best_cost, best = cost, x
         curve.append((spent, best_cost))
-    return Chosen(bench.counts(best), evaluations=spent, curve=curve, known=True)
+    seconds = bench.known_seconds + time.process_time() - began
+    return Chosen(bench.counts(best), evaluations=spent, curve=curve, seconds=seconds)
+
+
+def _neighbour(x: Matrix, last: Matrix, rng: np.random.Generator) -> Matrix:
+    moved = x.copy()
+    up, down = rng.choice(len(x), 2, replace=False)
+    moved[up] += rng.integers(1, 3)
+    moved[down] -= rng.integers(1, 3)
+    clipped: Matrix = np.clip(moved, 0, last)
+    return clipped
 
 
 METHODS = {
@@ -187,20 +208,20 @@ METHODS = {
     "pso": Method("PSO", search("pso"), "rival"),
     "ga": Method("GA", search("ga"), "rival"),
     "torch-pruning": Method(
-        "torch-pruning, global", global_magnitude, "rival", requires="torch_pruning", searches=False
+        "torch-pruning, global", torch_pruning, "rival", requires="torch_pruning", searches=False
     ),
     "fastnas": Method("ModelOpt FastNAS", fastnas, "rival", requires="modelopt"),
     "no-reconstruction": Method(
         "without reconstruction",
         pipeline(reconstruct=False),
         "ablation",
-        {"reconstruct": False},
+        reconstruct=False,
         trains=True,
     ),
     "no-finalists": Method("without finalists", pipeline(finalists=1), "ablation"),
     "no-known": Method("without known starts", pipeline(known=False), "ablation", trains=True),
     "no-distillation": Method(
-        "without distillation", pipeline(distill=0.0), "ablation", {"distill": 0.0}, trains=True
+        "without distillation", pipeline(distill=0.0), "ablation", distills=False, trains=True
     ),
     "no-search": Method(
         "without search", pipeline(budget=4), "ablation", searches=False, trains=True

@@ -119,8 +119,8 @@ QUICK = Protocol(
     train=None,
     held_out=None,
     score_images=180,
-    columns=(("digits-resnet", 0.3),),
-    evaluations={"digits-resnet": 60},
+    columns=(("digits-cnn", 0.3),),
+    evaluations={"digits-cnn": 60},
     seeds=1,
     epochs=4,
 )

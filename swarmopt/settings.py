@@ -127,6 +127,8 @@ def convert(value: Any, kind: Any, where: str) -> Any:
         text = str(error)
         text = text[0].lower() + text[1:]
         raise SettingError(f"{where} = {value!r}: {text}") from None
+    except SystemError:  # msgspec before 0.22, for a whole number beyond float64
+        raise SettingError(f"{where} = {value!r}: number out of range") from None
     except TypeError:
         return value  # a type that msgspec does not know: the factory checks it
 

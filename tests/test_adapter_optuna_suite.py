@@ -29,7 +29,7 @@ def quiet() -> Iterator[None]:
 
 
 class OfSwarmopt:
-    @pytest.fixture(params=["ssa", "ga"])
+    @pytest.fixture(params=["ssa", pytest.param("ga", marks=pytest.mark.slow)])
     def sampler(self, request: pytest.FixtureRequest) -> Callable[[], BaseSampler]:
         return lambda: SwarmSampler(request.param, seed=1)
 

@@ -1,4 +1,4 @@
-"""The site: its commands run, its adapters' examples run, its example plugin installs, it builds."""
+"""The site: its commands and examples run, its example plugin installs, it builds."""
 
 import os
 import re
@@ -36,9 +36,8 @@ def test_the_commands_of_a_page_run_one_after_the_other(
             assert call(arguments) == 0, line
 
 
-def test_the_examples_of_the_adapters_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.slow
+def test_the_examples_of_the_adapters_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("optuna")
     pytest.importorskip("sklearn")
     monkeypatch.chdir(tmp_path)
@@ -88,5 +87,7 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
     html = [page.read_text("utf-8") for page in (tmp_path / "site").glob("*.html")]
     assert len(html) >= len(list(DOCS.glob("*.md")))
-    loaded = [m for page in html for m in re.findall(r'<(?:script|link)[^>]*"https?://[^>]*>', page)]
+    loaded = [
+        m for page in html for m in re.findall(r'<(?:script|link)[^>]*"https?://[^>]*>', page)
+    ]
     assert [tag for tag in loaded if "canonical" not in tag] == []

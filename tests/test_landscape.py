@@ -1,6 +1,7 @@
 """The landscape of the default sparrow search: what is fitted, and how far one may go down."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from swarmopt.algorithms.descent import _walked, lowest, trust_region_step
 from swarmopt.algorithms.flock_model import FlockModel
 from swarmopt.algorithms.landscape import Archive, Landscape, fitted, kendall
 from swarmopt.algorithms.ssa_columns import Columns
-from swarmopt.algorithms.ssa_survey import FURTHEST, NEAREST_REACH, Survey
+from swarmopt.algorithms.ssa_survey import EARLY, FURTHEST, LATE, NEAREST_REACH, Survey
 from swarmopt.space import Space
 from swarmopt.types import Matrix, Vector
 from swarmopt.variables import Categorical, Integer, Real, Variable
@@ -137,10 +138,10 @@ def test_where_a_walk_ends_every_single_step_adds_what_is_predicted() -> None:
     unit = points(columns, 60, seed=3)
     found = around_best(columns, unit, np.sin(7 * unit).sum(axis=1) + unit[:, 0] * unit[:, 4])
     for start in unit[:20]:
-        end, around, adds = _walked(found, start)
+        end, adds = _walked(found, start)
+        around = columns.neighbours(end)
         here = found.predict(end[None])[0]
         np.testing.assert_allclose(found.predict(around) - here, adds, rtol=1e-6, atol=1e-9)
-        np.testing.assert_array_equal(around, columns.neighbours(end))
         assert adds.min() >= -1e-9
         assert end[2] == start[2]
         assert here <= found.predict(start[None])[0] + 1e-9
@@ -327,13 +328,10 @@ def survey_of(trust: float, n: int = 30) -> tuple[Survey, Columns]:
     columns = columns_of([Real(0, 1)] * 2)
     unit = points(columns, n)
     key = ((unit - 0.4) ** 2).sum(axis=1)
-    survey = Survey.begun(unit, key).told(
-        columns, unit[key.argmin()], model_of(columns), unit[:0], key[:0]
-    )
+    survey = Survey.begun(unit, key).fitted(columns, unit[key.argmin()], model_of(columns))
     ground = survey.landscape
     assert ground is not None
-    trusted = Landscape(ground.coordinates, ground.rows, ground.weights, ground.free, trust)
-    return Survey(survey.archive, trusted, 1.0), columns
+    return Survey(survey.archive, replace(ground, trust=trust), 1.0), columns
 
 
 @pytest.mark.parametrize(
@@ -355,9 +353,41 @@ def test_reach_follows_success() -> None:
     survey, _ = survey_of(1.0)
     far, near = survey, survey
     for _ in range(20):
-        far = far.dived(won=True)
-        near = near.dived(won=False)
+        far = far.dived(won=True, n_told=0)
+        near = near.dived(won=False, n_told=0)
     assert FURTHEST == far.reach > survey.reach > near.reach == NEAREST_REACH
+
+
+@pytest.mark.parametrize(("trust", "n_busy"), [(0.5, EARLY), (0.7, LATE)])
+def test_each_dive_lost_in_a_row_makes_a_longer_rest_and_one_won_ends_it(
+    trust: float, n_busy: int
+) -> None:
+    survey, columns = survey_of(trust)
+    late = n_busy * columns.domain.d
+    rests = []
+    for _ in range(6):
+        survey = survey.dived(won=False, n_told=late)
+        rests.append(survey.rest)
+    assert rests == [0, 1, 3, 7, 7, 7]
+    won = survey.dived(won=True, n_told=late)
+    assert (won.rest, won.dived(won=False, n_told=late).rest) == (0, 0)
+    assert survey.dived(won=False, n_told=late - 1).rest == 0
+
+
+def test_at_rest_all_fly_none_dives_and_points_are_remembered() -> None:
+    survey, columns = survey_of(1.0)
+    unit = points(columns, 10, seed=8)
+    assert survey.dive() is not None
+    assert len(survey.flying(unit, 1)) == 1
+    for left in (3, 2, 1):
+        survey = Survey(survey.archive, survey.landscape, 1.0, 2, left)
+        assert survey.dive() is None
+        np.testing.assert_array_equal(survey.flying(unit, 1), np.arange(10))
+        n = len(survey.archive.key)
+        survey = survey.told(unit, unit.sum(axis=1))
+        assert survey.rest == left - 1
+        assert len(survey.archive.key) == n + 10
+    assert survey.dive() is not None
 
 
 @pytest.mark.parametrize("variables", [[Real(0, 1)] * 41, [Categorical(range(300))] * 2])

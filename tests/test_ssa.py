@@ -8,6 +8,7 @@ import pytest
 
 from swarmopt.algorithm import Horizon, Streams
 from swarmopt.algorithms import flock_model
+from swarmopt.algorithms.landscape import Landscape, fitted
 from swarmopt.algorithms.ssa import SSA
 from swarmopt.algorithms.ssa_columns import Columns
 from swarmopt.algorithms.ssa_flock import NEAREST, Flock, SuccessMemory, Watch, nearest
@@ -541,6 +542,48 @@ def test_a_dive_leads_every_generation_once_there_is_a_landscape() -> None:
         alone += len(birds) == 1
         state = algorithm.tell(state, birds, fun(birds.unit))
     assert alone > 5  # a bowl is trusted
+
+
+def waves(unit: Matrix) -> Vector:
+    """Return a rough bowl, which no quadratic fits near its bottom."""
+    z = 10.0 * (unit - 0.43)
+    total: Vector = (z**2 + 10.0 * (1.0 - np.cos(2 * np.pi * z))).sum(axis=1)
+    return total
+
+
+def test_late_in_a_run_a_landscape_that_does_not_pay_is_seldom_fitted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    n_fits = 0
+
+    def counted(*args: object) -> Landscape | None:
+        nonlocal n_fits
+        n_fits += 1
+        return fitted(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("swarmopt.algorithms.ssa_survey.fitted", counted)
+    early, last = 100 * 4, 1_000
+    _, before = run(SSA(), reals(4), waves, early)
+    fits_early = n_fits
+    _, told = run(SSA(), reals(4), waves, last)
+    surveyed = [birds for birds in told[len(before) :] if birds.epoch < 2]
+    assert fits_early > 0.8 * len(before)
+    assert n_fits - 2 * fits_early < 0.5 * len(surveyed)
+    dives = sum(DIVER in birds.role for birds in surveyed)
+    assert 0 < dives < 0.5 * len(surveyed)
+
+
+def test_a_landscape_that_pays_is_used_to_the_end() -> None:
+    def valley(unit: Matrix) -> Vector:
+        z = 5.0 * (unit - 0.3)
+        bend = z[:, 1:] - z[:, :-1] ** 2
+        total: Vector = (100.0 * bend**2 + (1.0 - z[:, :-1]) ** 2).sum(axis=1)
+        return total
+
+    state, told = run(SSA(), reals(5), valley, 900)
+    late = told[len(told) // 2 :]
+    assert sum(DIVER in birds.role for birds in late) > 0.3 * len(late)
+    assert state.n_told == 900
 
 
 def test_the_dive_comes_first_and_batches_are_as_large_as_wanted() -> None:

@@ -77,7 +77,8 @@ def main() -> None:
     plan.save("plan.json")  # with the original's code, enough to build it again
 
     before, after = graph.macs([list(graph.widths), [len(plan.kept[n]) for n in graph.names]])
-    print(f"pruned to {after / before:.0%} of the multiply-adds: accuracy {accuracy(net, testing):.3f}")
+    share = f"{after / before:.0%} of the multiply-adds"
+    print(f"pruned to {share}: accuracy {accuracy(net, testing):.3f}")
     train(net, training, epochs=3)
     print(f"fine-tuned: accuracy {accuracy(net, testing):.3f}")
 

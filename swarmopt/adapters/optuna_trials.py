@@ -18,6 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 from swarmopt.adapters.optuna_space import OptunaSpace
 from swarmopt.algorithm import AnyAlgorithm, Candidates, Horizon, Streams
 from swarmopt.evaluation import Evaluation
+from swarmopt.inputs import hyper_parameters
 from swarmopt.types import Vector
 
 PLACE = "swarmopt:place"  # of a trial, in its system attributes
@@ -73,7 +74,8 @@ class TrialSearch:
         self._n_asked = 0
         self._seen: set[int] = set()  # trials of others that were given, or were not good enough
         described = {name: distribution_to_json(d) for name, d in distributions.items()}
-        run = (repr(algorithm), seed, batch_size, sorted(described.items()))
+        settings = algorithm.name, hyper_parameters(algorithm)
+        run = (settings, seed, batch_size, sorted(described.items()))
         self.run = blake2b(repr(run).encode(), digest_size=8).hexdigest()
 
     def place(self, trials: Sequence[FrozenTrial]) -> dict[str, Any]:
@@ -108,7 +110,9 @@ class TrialSearch:
         n_running = sum(t.state == TrialState.RUNNING for t in trials)
         while True:
             for batch in self._waiting:
-                batch.rows = {row: t for row, (t, _) in taken.get(batch.number, {}).items()}
+                rows = range(len(batch.given), len(batch.candidates))
+                here = taken.get(batch.number, {})
+                batch.rows = {row: here[row][0] for row in rows if row in here}
             new = taken.get(self._n_asked)
             complete = bool(self._waiting) and self._is_complete(trials, n_running)
             if new is not None:
@@ -140,7 +144,7 @@ class TrialSearch:
         open_rows = [t.number for t in batch.rows.values() if not t.state.is_finished()]
         if not open_rows:
             return True
-        later = sum(t.state.is_finished() for t in trials[min(open_rows) :])
+        later = sum(t.state.is_finished() for t in trials[max(open_rows) :])
         return later >= GIVEN_UP_AFTER * max(n_running, len(batch.candidates))
 
     def _ask(self, given: Sequence[int], trials: Sequence[FrozenTrial]) -> Waiting:

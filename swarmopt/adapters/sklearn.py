@@ -82,7 +82,7 @@ class SwarmSearchCV(BaseSearchCV):  # type: ignore[misc] # sklearn has no types
         params: by name, each a variable of swarmopt (`Real(1e-3, 1e3, log=True)`), a list of
             values, or a frozen distribution of scipy.
         algorithm: a name ("ssa", "pso", "ga", ...) or an instance.
-        n_iter: candidates that are cross-validated.
+        n_iter: candidates at most; a mask without a feature is one that is not scored.
         select_features: search besides which columns of X to use. The estimator that is searched is
             then `Pipeline([("features", FeatureMask()), ("estimator", estimator)])`: the names in
             `best_params_` begin with `estimator__`, and `features__mask` is the mask.
@@ -159,26 +159,32 @@ class SwarmSearchCV(BaseSearchCV):  # type: ignore[misc] # sklearn has no types
             SettingError: a parameter that cannot be searched.
             ValueError: X, y or a setting is wrong, or all fits of the first batch failed.
         """
-        if not self.select_features:
-            return self._searched(X, y, 0, **params)
-        n_features = _n_features(X)
-        steps = [("features", FeatureMask()), ("estimator", self.estimator)]
-        inner = type(self)(**{**self.get_params(deep=False), "estimator": Pipeline(steps)})
-        if not get_config()["enable_metadata_routing"]:
-            params = {k if k == "groups" else STEP + k: v for k, v in params.items()}
-        inner._searched(X, y, n_features, **params)  # noqa: SLF001 - one of us
+        changed: dict[str, Any] = {}
+        if hasattr(self.cv, "__next__"):
+            changed["cv"] = list(self.cv)  # it is looked at twice
+        if self.select_features:
+            steps = [("features", FeatureMask()), ("estimator", self.estimator)]
+            changed["estimator"] = Pipeline(steps)
+            if not get_config()["enable_metadata_routing"]:
+                params = {k if k == "groups" else STEP + k: v for k, v in params.items()}
+        if not changed:
+            return self._searched(X, y, **params)
+        inner = type(self)(**{**self.get_params(deep=False), **changed})
+        inner._searched(X, y, **params)  # noqa: SLF001 - one of us
         for name, value in vars(inner).items():
             if name.endswith("_"):  # what scikit-learn calls fitted
                 setattr(self, name, value)
         return self
 
-    def _searched(self, X: Any, y: Any, n_features: int, /, **params: Any) -> Self:  # noqa: N803 - sklearn's names
-        """Search the parameters, and which of so many features to see."""
-        self._space = SearchSpace(self.params, n_features)
+    def _searched(self, X: Any, y: Any, /, **params: Any) -> Self:  # noqa: N803 - sklearn's names
+        """Search by the settings as they are."""
+        self._space = SearchSpace(self.params, _n_features(X) if self.select_features else 0)
         folds = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
         self._folds = _SameFolds(folds)
-        super().fit(X, y, **params)
-        del self._space, self._folds
+        try:
+            super().fit(X, y, **params)
+        finally:
+            del self._space, self._folds
         return self
 
     def __sklearn_tags__(self) -> Any:

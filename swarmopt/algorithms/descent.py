@@ -41,10 +41,11 @@ def lowest(landscape: Landscape, archive: Archive, reach: float) -> Vector | Non
     unit = columns.domain.centre(unit[None])[0]
     if len(columns.real):
         unit = _followed(landscape, unit)
-    unit, around, costs = _walked(landscape, unit)
+    unit, adds = _walked(landscape, unit)
     if not columns.purely_discrete:
         return unit
-    candidates = np.concatenate([unit[None], around[costs.argsort(kind="stable")]])
+    around = columns.neighbours(unit)[adds.argsort(kind="stable")]
+    candidates = np.concatenate([unit[None], around])
     new = ~archive.knows(candidates)
     return candidates[new.argmax()] if new.any() else None
 
@@ -61,13 +62,14 @@ def trust_region_step(gradient: Vector, hessian: Matrix, radius: float) -> Vecto
             inner: Vector = basis @ step
             return inner
     shift = max(0.0, -least) + 1e-12 * most
+    down = -slope
     for _ in range(NEWTON_STEPS):  # from below: Conn, Gould, Toint 2000, algorithm 7.3.1
-        step = -slope / (curvature + shift)
-        length = math.sqrt(float(step @ step))
+        shifted = curvature + shift
+        step = down / shifted
+        length = math.sqrt(step @ step)
         if length <= radius * (1.0 + TOLERANCE):
             break
-        slower = float(step @ (step / (curvature + shift)))
-        shift += length * length / slower * (length - radius) / radius
+        shift += length * length / float(step @ (step / shifted)) * (length - radius) / radius
     step *= min(1.0, radius / max(length, 1e-300))
     found: Vector = basis @ step
     return found
@@ -95,39 +97,41 @@ def _followed(landscape: Landscape, unit: Vector) -> Vector:
     return moved if after < before else unit
 
 
-def _walked(landscape: Landscape, unit: Vector) -> tuple[Vector, Matrix, Vector]:
-    """Return where single steps of discrete columns end, its neighbours (m, d) and what they add.
+def _walked(landscape: Landscape, unit: Vector) -> tuple[Vector, Vector]:
+    """Return where single steps of discrete columns end, and what each of its neighbours adds.
 
     A step s adds `gradient s + s hessian s / 2` and changes the gradient by `hessian s`, so the
-    landscape itself is asked but once.
+    landscape itself is asked but once. Neighbours, (m,), are in the order of `Columns.neighbours`.
     """
     coordinates = landscape.coordinates
     columns: Columns = coordinates.columns
-    column, shift = columns.steps
-    nominal, levels = columns.domain.nominal[column], columns.domain.levels[column]
-    unordered = nominal.nonzero()[0]
-    first, sign = coordinates.first_level[column], np.where(nominal, 1, shift)
+    steps = columns.steps
+    column, levels, unordered, first = steps.column, steps.levels, steps.unordered, steps.first
     slope = coordinates.by_level @ landscape.gradient(unit)
     curved = coordinates.by_level @ landscape.hessian @ coordinates.by_level.T
     half = curved.diagonal() / 2.0
     level = columns.domain.level(unit[None])[0].astype(np.int64)
     for left in range(2 * len(columns.free), -1, -1):
-        there = level[column] + shift
-        there[unordered] %= levels[unordered]
+        here = level[column]
+        there = here + steps.shift
+        come = first
+        if len(unordered):
+            there[unordered] %= levels[unordered]
+            come = first + np.where(steps.nominal, there, 0)
         inside = (there >= 0) & (there < levels)
-        come = first + np.where(nominal, there, 0)
-        gone = (first + level[column])[unordered]
-        adds = sign * slope[come] + half[come]
-        adds[unordered] += half[gone] - slope[gone] - curved[come[unordered], gone]
+        adds = steps.sign * slope[come] + half[come]
+        if len(unordered):
+            gone = (first + here)[unordered]
+            adds[unordered] += half[gone] - slope[gone] - curved[come[unordered], gone]
         adds[~inside] = np.inf
         best = int(adds.argmin())
         if not left or adds[best] >= -NOTHING:
             break
-        slope = slope + sign[best] * curved[come[best]]
-        if nominal[best]:
-            slope -= curved[first[best] + level[column[best]]]
+        slope = slope + steps.sign[best] * curved[come[best]]
+        if steps.nominal[best]:
+            slope -= curved[first[best] + here[best]]
         level[column[best]] = there[best]
     unit = unit.copy()
     discrete = columns.domain.levels > 1
     unit[discrete] = (level[discrete] + 0.5) / columns.domain.levels[discrete]
-    return unit, columns.neighbours(unit), adds[inside]
+    return unit, adds[inside]

@@ -103,9 +103,9 @@ class Coordinates:
     def choices(self, unit: Matrix) -> Matrix:
         """Return (n, w): for each unordered column 1 / sqrt(columns) at its level, 0 elsewhere."""
         columns, n = self.columns, len(unit)
-        bits = np.zeros((n, int(columns.categories.sum())))
+        bits = np.zeros((n, columns.n_choices))
         level = columns.domain.level(unit)[:, columns.nominal].astype(np.int64)
-        first = self.first_level[columns.nominal] - len(columns.whole)
+        first = columns.first_level[columns.nominal] - len(columns.whole)
         bits[np.arange(n)[:, None], first + level] = self.bit
         return bits
 
@@ -118,20 +118,10 @@ class Coordinates:
     def by_level(self) -> Matrix:
         """(q + w, k + w) what one step of q ordered discrete columns and every choice add to v."""
         columns, k = self.columns, len(self.turn)
-        q, w = len(columns.whole), int(columns.categories.sum())
+        q, w = len(columns.whole), columns.n_choices
         found = np.zeros((q + w, k + w))
         found[:q, :k] = self.turn[columns.whole] / columns.bins[columns.whole, None]
         found[q:, k:] = self.bit * np.eye(w)
-        return found
-
-    @cached_property
-    def first_level(self) -> Integers:
-        """(d,) the row of `by_level` where each discrete column begins; 0 of a continuous one."""
-        columns = self.columns
-        n_levels = columns.categories.astype(np.int64)
-        found = np.zeros(columns.domain.d, np.int64)
-        found[columns.numeric[columns.whole]] = np.arange(len(columns.whole))
-        found[columns.nominal] = len(columns.whole) + np.cumsum(n_levels) - n_levels
         return found
 
     def shrunk(self, factor: float) -> "Coordinates":
@@ -149,6 +139,7 @@ class Landscape:
         weights: (N,) their weights a_i.
         free: (1,), or (k + 2,) b_0, b and c where there are ordered columns.
         trust: Kendall's tau, in [-1, 1], between costs and leave-one-out predictions of the latest.
+        radius: how far from the leader points were fitted, in z.
     """
 
     coordinates: Coordinates
@@ -156,16 +147,12 @@ class Landscape:
     weights: Vector
     free: Vector
     trust: float
+    radius: float
 
     @property
     def k(self) -> int:
         """The number of ordered columns."""
         return len(self.coordinates.turn)
-
-    @cached_property
-    def radius(self) -> float:
-        """How far from the leader points were fitted, in z."""
-        return float(np.sqrt((self.rows[:, : self.k] ** 2).sum(axis=1).max()))
 
     def predict(self, unit: Matrix) -> Vector:
         """Return (n,) predicted costs of points, (n, d), discrete values centred."""
@@ -220,13 +207,13 @@ def fitted(
     cost = np.ldexp(
         cost, -math.frexp(float(cost.max()))[1]
     )  # its squares neither over- nor underflow
-    spread = float(cost.std())
-    length = float(np.sqrt((v[:, :k] ** 2).sum(axis=1).mean())) if k else 1.0
+    spread = _deviation(cost)
+    length = math.sqrt((v[:, :k] ** 2).sum(axis=1).sum() / len(v)) if k else 1.0
     if not (0.0 < spread < np.inf and 0.0 < length < np.inf):
         return None
     v[:, :k] /= length
     weight = np.empty(len(key))
-    weight[order] = np.linspace(HEAVIEST, 1.0, len(key))
+    weight[order] = _weights(len(key), HEAVIEST)
     return _solved(coordinates.shrunk(length), v, cost / spread, weight)
 
 
@@ -237,7 +224,7 @@ def _nearest(v: Matrix, coordinates: Coordinates, archive: Archive) -> Integers:
     """
     columns = coordinates.columns
     n = min(MOST, 4 * (len(columns.numeric) + len(columns.nominal)) + 20)
-    away = v - coordinates.of(coordinates.origin[None])
+    away = v if columns.only_numeric else v - coordinates.of(coordinates.origin[None])
     near = np.sort((away * away).sum(axis=1).argsort(kind="stable")[:n])
     if columns.purely_discrete:
         near = near[moves.first_of_each(archive.unit[near])]
@@ -253,14 +240,14 @@ def _solved(coordinates: Coordinates, v: Matrix, cost: Vector, weight: Vector) -
     system = np.zeros((size, size))
     system[:n, :n] = _products(v, v, k)
     system[:n, n:], system[n:, :n] = free, free.T
-    diagonal = system.diagonal().copy()
+    diagonal = system.reshape(-1)[:: size + 1]  # a view
     diagonal[:n] += ridge / weight
     diagonal[n:] = NEGATIVE
-    np.fill_diagonal(system, diagonal)
-    latest = np.arange(max(0, n - JUDGED), n)
-    wanted = np.zeros((size, 1 + len(latest)))  # the costs, and unit vectors for the inverse
+    judged = min(JUDGED, n)
+    latest = slice(n - judged, n)
+    wanted = np.zeros((size, 1 + judged))  # the costs, and unit vectors for the inverse
     wanted[:n, 0] = cost
-    wanted[latest, 1 + np.arange(len(latest))] = 1.0
+    wanted[latest, 1:] = _identity(judged)
     try:
         solved = np.linalg.solve(system, wanted)
     except np.linalg.LinAlgError:
@@ -268,10 +255,11 @@ def _solved(coordinates: Coordinates, v: Matrix, cost: Vector, weight: Vector) -
     solution = solved[:, 0]
     if not np.isfinite(solution).all():
         return None
-    own = solved[latest, 1 + np.arange(len(latest))]  # of the diagonal of the inverse
+    own = solved[latest, 1:].diagonal()  # of the diagonal of the inverse
     others = cost[latest] - solution[latest] / own  # Dubrule 1983
     trust = kendall(others, cost[latest])
-    return Landscape(coordinates, v, solution[:n], solution[n:], trust)
+    radius = math.sqrt(free[:, -1].max()) if k else 0.0
+    return Landscape(coordinates, v, solution[:n], solution[n:], trust, radius)
 
 
 def _products(v: Matrix, rows: Matrix, k: int) -> Matrix:
@@ -304,3 +292,21 @@ def kendall(a: Vector, b: Vector) -> float:
 @lru_cache(maxsize=16)
 def _pairs(n: int) -> tuple[Integers, Integers]:
     return np.triu_indices(n, 1)
+
+
+def _deviation(values: Vector) -> float:
+    """Return their standard deviation; np.std does this at thrice the cost."""
+    away = values - values.sum() / len(values)
+    return math.sqrt((away * away).sum() / len(values))
+
+
+@lru_cache(maxsize=256)
+def _weights(n: int, heaviest: float) -> Vector:
+    """Return (n,) weights by rank, best first. Do not change them: they are kept."""
+    return np.linspace(heaviest, 1.0, n)
+
+
+@lru_cache(maxsize=32)
+def _identity(n: int) -> Matrix:
+    """Return (n, n). Do not change it: it is kept."""
+    return np.eye(n)

@@ -122,12 +122,12 @@ class SSA:
 
     def init(self, domain: Domain, horizon: Horizon) -> SSAState:
         """Return the state of a flock that has yet to settle."""
-        return self._epoch(Columns(domain), horizon.batch, 0, None, np.inf)
+        return self._epoch(Columns(domain), horizon.batch)
 
     def ask(self, state: SSAState, rng: Generator) -> Birds:
         """Return the first birds of an epoch, or those of a generation that are to fly.
 
-        A diver leads the generation wherever the landscape has a lowest point.
+        A diver leads the generation wherever the landscape has a lowest point and does not rest.
         """
         flock, survey = state.flock, state.survey
         if flock is None or not len(state.columns.free):
@@ -192,21 +192,24 @@ class SSA:
             state = replace(state, best=best, best_key=best_key)
         if candidates.epoch != state.epoch:
             return state
+        n_told = state.n_told + len(key)
         columns, flock = state.columns, state.flock
         unit, role = candidates.unit, candidates.role
         centred = columns.domain.centre(unit) if columns.n_discrete else unit
         if flock is None:
-            return self._settled(state, unit, centred, key, order)
+            return self._settled(replace(state, n_told=n_told), unit, centred, key, order)
         slot = candidates.slot
         target = np.where(slot == NEAREST, nearest(columns, flock, centred), slot)
         new_flock = flock.challenged(target, centred, key, order)
-        leader = float(flock.key[flock.order[0]])
         survey = state.survey
         if survey is not None:
-            survey = survey.told(columns, new_flock.leader, state.model, centred, key)
+            survey = survey.told(centred, key)
             if role[0] == DIVER:
-                survey = survey.dived(won=bool(key[0] < leader))
-        state = replace(state, flock=new_flock, survey=survey)
+                won = bool(key[0] < flock.key[flock.order[0]])
+                survey = survey.dived(won=won, n_told=n_told)
+            if not survey.rest or candidates.spared is not None:
+                survey = survey.fitted(columns, new_flock.leader, state.model)
+        state = replace(state, n_told=n_told, flock=new_flock, survey=survey)
         if role[0] == SETTLER:
             return state
         return self._generation(state, flock, candidates, key)
@@ -242,17 +245,20 @@ class SSA:
             watch=state.watch.seen(float(key.min())),
         )
         if self._alarmed(new):
-            return self._epoch(columns, state.batch, state.epoch + 1, state.best, state.best_key)
+            return self._restarted(new)
         return new
+
+    def _restarted(self, state: SSAState) -> SSAState:
+        """Return the state before the next epoch's first birds; the best of all stays outside."""
+        new = self._epoch(state.columns, state.batch, state.epoch + 1)
+        return replace(new, n_told=state.n_told, best=state.best, best_key=state.best_key)
 
     def report(self, state: SSAState) -> dict[str, float]:
         """Return what a run's history shows of the state: shares of the roles, size, restarts."""
         shares = dict(zip(ROLES, state.share, strict=True))
         return {**shares, "population": state.n, "restarts": state.epoch}
 
-    def _epoch(
-        self, columns: Columns, batch: int, epoch: int, best: Vector | None, best_key: float
-    ) -> SSAState:
+    def _epoch(self, columns: Columns, batch: int, epoch: int = 0) -> SSAState:
         """Return the state before an epoch's first birds have settled."""
         grown = min(self.max_growth, self.growth ** min(epoch, 64))
         n = int(max(self.population, batch) * grown)
@@ -265,6 +271,7 @@ class SSA:
         return SSAState(
             columns=columns,
             batch=batch,
+            n_told=0,
             n=n,
             n_memory=int(self.memory * grown),
             epoch=epoch,
@@ -276,17 +283,22 @@ class SSA:
             share=self._first_share(columns),
             watch=Watch.begun(10 + int(30 * columns.domain.d / n)),
             survey=None,
-            best=best,
-            best_key=best_key,
+            best=None,
+            best_key=np.inf,
         )
 
     def _first_share(self, columns: Columns) -> Shares:
         """Return the shares of the roles before any credit."""
-        shares = self.shares
-        if shares is None:
-            shares = (0.15, 0.7, 0.15) if columns.purely_discrete else (0.7, 0.15, 0.15)
-        some = [share * here for share, here in zip(shares, self._present, strict=True)]
-        return tuple(share / sum(some) for share in some)
+        return self._first_shares[columns.purely_discrete]
+
+    @cached_property
+    def _first_shares(self) -> tuple[Shares, Shares]:
+        """The first shares where some variable is real, and where none is."""
+        found = []
+        for shares in ((0.7, 0.15, 0.15), (0.15, 0.7, 0.15)):
+            some = [s * here for s, here in zip(self.shares or shares, self._present, strict=True)]
+            found.append(tuple(share / sum(some) for share in some))
+        return found[0], found[1]
 
     @cached_property
     def _present(self) -> tuple[bool, ...]:

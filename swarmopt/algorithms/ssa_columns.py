@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from swarmopt.domain import Domain
-from swarmopt.types import Integers, Matrix, Vector
+from swarmopt.types import Integers, Mask, Matrix, Vector
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +51,20 @@ class Columns:
         return self.domain.levels[self.nominal].astype(float)
 
     @cached_property
+    def n_choices(self) -> int:
+        """The number of levels of all nominal columns together."""
+        return int(self.categories.sum())
+
+    @cached_property
+    def first_level(self) -> Integers:
+        """(d,) where each discrete column begins in a list of the ordered ones and all choices."""
+        n_levels = self.categories.astype(np.int64)
+        found = np.zeros(self.domain.d, np.int64)
+        found[self.numeric[self.whole]] = np.arange(len(self.whole))
+        found[self.nominal] = len(self.whole) + np.cumsum(n_levels) - n_levels
+        return found
+
+    @cached_property
     def n_discrete(self) -> int:
         """The number of free discrete columns."""
         return int((self.domain.levels > 1).sum())
@@ -66,8 +80,8 @@ class Columns:
         return self.n_discrete == len(self.free)
 
     @cached_property
-    def steps(self) -> tuple[Integers, Integers]:
-        """Every change of one discrete column, m in all: (m,) the column, (m,) by how many levels.
+    def steps(self) -> "Steps":
+        """Every change of one discrete column.
 
         Ordered columns go one level up or down, nominal ones to every other level, round the end.
         """
@@ -76,7 +90,8 @@ class Columns:
         round_the_end = [np.arange(1, n + 1) for n in others.tolist()]
         column = np.concatenate([ordered, ordered, np.repeat(self.nominal, others)])
         shift = np.concatenate([np.ones_like(ordered), -np.ones_like(ordered), *round_the_end])
-        return column, shift
+        nominal = self.domain.nominal[column]
+        return Steps(column, shift, self.domain.levels[column], nominal, self.first_level[column])
 
     def neighbours(self, unit: Vector) -> Matrix:
         """Return (m, d): a point, (d,), with one of `steps` made; those over an end are left out.
@@ -84,10 +99,10 @@ class Columns:
         Args:
             unit: discrete values in the middle of their bins.
         """
-        column, shift = self.steps
-        levels = self.domain.levels[column]
-        level = np.floor(unit[column] * levels) + shift
-        level = np.where(self.domain.nominal[column], level % levels, level)
+        steps = self.steps
+        column, levels = steps.column, steps.levels
+        level = np.floor(unit[column] * levels) + steps.shift
+        level = np.where(steps.nominal, level % levels, level)
         inside = (level >= 0) & (level < levels)
         moved = np.repeat(unit[None], np.count_nonzero(inside), axis=0)
         value = (level[inside] + 0.5) / levels[inside]
@@ -108,3 +123,32 @@ class Columns:
         home = np.floor(np.minimum(mean, 1.0 - 1e-12) * self.bins)
         away = (self.bins > 0) & (np.floor(numeric * self.bins) != home)
         return np.where(away, centred[:, self.numeric], numeric)
+
+
+@dataclass(frozen=True, eq=False)
+class Steps:
+    """Changes of one discrete column each, m in all.
+
+    Attributes:
+        column: (m,) the column.
+        shift: (m,) by how many levels.
+        levels: (m,) how many levels the column has.
+        nominal: (m,) whether they are unordered.
+        first: (m,) where the column begins among `Columns.first_level`.
+    """
+
+    column: Integers
+    shift: Integers
+    levels: Integers
+    nominal: Mask
+    first: Integers
+
+    @cached_property
+    def unordered(self) -> Integers:
+        """Indices of the steps of nominal columns."""
+        return self.nominal.nonzero()[0]
+
+    @cached_property
+    def sign(self) -> Integers:
+        """(m,) how far a step goes along its row: its shift, or 1 to a level that is a row."""
+        return np.where(self.nominal, 1, self.shift)

@@ -1,7 +1,5 @@
 """Who flies: a diver ahead of a generation's offspring, and who of these is spared."""
 
-from dataclasses import replace
-
 import numpy as np
 
 from swarmopt.algorithms.ssa_columns import Columns
@@ -31,18 +29,25 @@ def _split(offspring: Birds, flying: Integers) -> Birds:
     """Return the offspring that fly, (m,) ascending indices, and with them those spared."""
     stays = np.ones(len(offspring), bool)
     stays[flying] = False
-    spared = Spared(offspring.unit[stays], offspring.role[stays])
-    return replace(offspring.rows(flying), spared=spared)
+    return Birds(
+        offspring.unit[flying],
+        offspring.role[flying],
+        offspring.slot[flying],
+        offspring.weight[flying],
+        offspring.crossover[flying],
+        offspring.epoch,
+        Spared(offspring.unit[stays], offspring.role[stays]),
+    )
 
 
 def _joined(dive: Matrix, offspring: Birds) -> Birds:
     """Return a diver, (1, d), who competes with the bird nearest to it, and the offspring."""
     return Birds(
-        np.concatenate([dive, offspring.unit]),
-        np.append(DIVER, offspring.role),
-        np.append(NEAREST, offspring.slot),
-        np.append(0.0, offspring.weight),
-        np.append(0.0, offspring.crossover),
+        np.concatenate((dive, offspring.unit)),
+        np.concatenate(((DIVER,), offspring.role)),
+        np.concatenate(((NEAREST,), offspring.slot)),
+        np.concatenate(((0.0,), offspring.weight)),
+        np.concatenate(((0.0,), offspring.crossover)),
         offspring.epoch,
         offspring.spared,
     )
@@ -64,7 +69,7 @@ def together(
     spared = candidates.spared
     assert spared is not None  # noqa: S101 - for the type checker
     unit = np.concatenate([candidates.unit, spared.unit])
-    role = np.append(candidates.role, spared.role)
+    role = np.concatenate([candidates.role, spared.role])
     if survey.landscape is None:
         return unit, np.append(key, np.full(len(spared.role), np.inf)), role
     centred = columns.domain.centre(unit) if columns.n_discrete else unit

@@ -4,7 +4,7 @@ Only the order of keys is used, so nothing here calculates with them.
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.random import Generator
@@ -181,4 +181,4 @@ class Watch:
             stretches = stretches.copy()
             stretches[-1] = key
         equal = self.equal + 1 if key == self.last else 0
-        return replace(self, batches=self.batches + 1, last=key, equal=equal, stretches=stretches)
+        return Watch(self.patience, self.batches + 1, key, equal, stretches)

@@ -56,6 +56,7 @@ class SSAState:
     Attributes:
         columns: which columns each mechanism works on.
         batch: candidates wanted at once, at least.
+        n_told: evaluations that were told in all epochs, each in its own.
         n: candidates per batch in this epoch.
         n_memory: birds that settle in this epoch.
         epoch: how many restarts came before.
@@ -73,6 +74,7 @@ class SSAState:
 
     columns: Columns
     batch: int
+    n_told: int
     n: int
     n_memory: int
     epoch: int

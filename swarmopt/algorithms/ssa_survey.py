@@ -1,15 +1,19 @@
 """What the flock knows of the landscape, and how it uses that: dives, and who need not fly.
 
-A dive is one candidate of each generation, at the landscape's lowest point within reach. Reach
-grows when a dive beats the leader and shrinks when it does not, as the radius of a trust region. Of
-the generation's offspring only those fly that the landscape holds for best; the less it is trusted,
+A dive is one candidate of a generation, at the landscape's lowest point within reach. Reach grows
+when a dive beats the leader and shrinks when it does not, as the radius of a trust region. Of the
+generation's offspring only those fly that the landscape holds for best; the less it is trusted,
 the more, and none but the diver where it is trusted wholly. The others are told to the flock's
 model with the costs that the landscape predicts (Hansen, "A global surrogate assisted CMA-ES",
 2019).
+
+Fitting takes more time than all else. At first a landscape is fitted after every generation. Later
+in a run it rests for some generations, in which all offspring fly, after a dive that loses: none
+after the first in a row, then 1, 3 and 7. A dive that wins has it fitted every time again.
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -26,6 +30,9 @@ TRUSTED, DOUBTED = 0.6, 0.2  # Kendall's tau from which on no offspring need fly
 TRUSTED_OF_MIXED, DOUBTED_OF_MIXED = 0.9, 0.4  # where rounding bends what reals do
 FURTHER, NEARER = 1.5, 0.6  # factors on reach after a dive
 FURTHEST, NEAREST_REACH = 2.0, 0.2
+EARLY = 100  # evaluations a variable in which no landscape rests
+LATE = 300  # and in which none rests that is trusted wholly
+DOUBLINGS = 3  # of a rest, at most
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,11 +43,15 @@ class Survey:
         archive: points evaluated.
         landscape: fitted to them; None where that is not possible.
         reach: of a dive, in units of the radius within which points were fitted.
+        n_lost: dives in a row that did not beat the leader.
+        rest: generations that are to fly without the landscape.
     """
 
     archive: Archive
     landscape: Landscape | None
     reach: float
+    n_lost: int = 0
+    rest: int = 0
 
     @classmethod
     def begun(cls, unit: Matrix, key: Vector) -> "Survey":
@@ -53,8 +64,8 @@ class Survey:
         return 0 < len(columns.free) <= WIDEST and columns.categories.sum() <= CHOICES
 
     def dive(self) -> Vector | None:
-        """Return the lowest point within reach, (d,); None where there is none."""
-        if self.landscape is None:
+        """Return the lowest point within reach, (d,); None where there is none, and at rest."""
+        if self.landscape is None or self.rest:
             return None
         return lowest(self.landscape, self.archive, self.reach)
 
@@ -66,12 +77,11 @@ class Survey:
             least: how many at least.
         """
         n = len(unit)
-        if self.landscape is None:
+        if self.landscape is None or self.rest:
             return np.arange(n)
         columns = self.landscape.coordinates.columns
-        mixed = columns.n_discrete > 0 and not columns.purely_discrete
-        high, low = (TRUSTED_OF_MIXED, DOUBTED_OF_MIXED) if mixed else (TRUSTED, DOUBTED)
-        doubt = (high - self.landscape.trust) / (high - low)
+        trusted, doubted = _bounds(columns)
+        doubt = (trusted - self.landscape.trust) / (trusted - doubted)
         n_flying = max(least, math.ceil(n * min(max(doubt, 0.0), 1.0)))
         if n_flying >= n:
             return np.arange(n)
@@ -80,14 +90,40 @@ class Survey:
             cost = np.where(self.archive.knows(unit), np.inf, cost)
         return np.sort(cost.argsort(kind="stable")[:n_flying])
 
-    def told(
-        self, columns: Columns, leader: Vector, model: FlockModel | None, unit: Matrix, key: Vector
-    ) -> "Survey":
-        """Return the survey with a batch, (n, d) centred, around the leader after it."""
-        archive = self.archive.seen(unit, key)
-        return replace(self, archive=archive, landscape=fitted(archive, columns, leader, model))
+    def told(self, unit: Matrix, key: Vector) -> "Survey":
+        """Return the survey with a batch, (n, d) centred, in its archive."""
+        archive, rest = self.archive.seen(unit, key), max(0, self.rest - 1)
+        return Survey(archive, self.landscape, self.reach, self.n_lost, rest)
 
-    def dived(self, *, won: bool) -> "Survey":
-        """Return the survey after a dive that beat the leader, or did not."""
-        reach = self.reach * (FURTHER if won else NEARER)
-        return replace(self, reach=min(max(reach, NEAREST_REACH), FURTHEST))
+    def dived(self, *, won: bool, n_told: int) -> "Survey":
+        """Return the survey after a dive.
+
+        Args:
+            won: whether it beat the leader.
+            n_told: evaluations of the run so far.
+        """
+        reach = min(max(self.reach * (FURTHER if won else NEARER), NEAREST_REACH), FURTHEST)
+        rests = not won and n_told >= self._busy
+        rest = 2 ** min(self.n_lost, DOUBLINGS) - 1 if rests else 0
+        return Survey(self.archive, self.landscape, reach, 0 if won else self.n_lost + 1, rest)
+
+    @property
+    def _busy(self) -> int:
+        """In how many evaluations of a run such a landscape as the present one does not rest."""
+        if self.landscape is None:
+            return 0
+        columns = self.landscape.coordinates.columns
+        trusted = self.landscape.trust >= _bounds(columns)[0]
+        return (LATE if trusted else EARLY) * columns.domain.d
+
+    def fitted(self, columns: Columns, leader: Vector, model: FlockModel | None) -> "Survey":
+        """Return the survey with a new landscape, around the leader."""
+        landscape = fitted(self.archive, columns, leader, model)
+        return Survey(self.archive, landscape, self.reach, self.n_lost, self.rest)
+
+
+def _bounds(columns: Columns) -> tuple[float, float]:
+    """Return the trust from which on no offspring need fly, and up to which all do."""
+    if columns.n_discrete and not columns.purely_discrete:
+        return TRUSTED_OF_MIXED, DOUBTED_OF_MIXED
+    return TRUSTED, DOUBTED

@@ -6,8 +6,10 @@ import warnings
 from collections.abc import Sequence
 
 import click
+from click.shell_completion import CompletionItem
 
 from swarmopt import plugins
+from swarmopt.cli.help import examples
 from swarmopt.errors import PluginError, SettingError, SwarmoptError, UnknownNameError
 from swarmopt.terminal import printable
 
@@ -31,6 +33,16 @@ class Commands(click.Group):
             raise PluginError(f"the command {cmd_name!r} is no click command: {command!r:.80}")
         return command
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the names of commands that begin so, and options; nothing is imported."""
+        entries = plugins.installed().entries["command"]
+        found = [
+            CompletionItem(name, help=entries[name].registration.help)
+            for name in self.list_commands(ctx)
+            if name.startswith(incomplete)
+        ]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands from their registrations."""
         entries = plugins.installed().entries["command"]
@@ -40,7 +52,11 @@ class Commands(click.Group):
             )
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Commands,
+    epilog=examples("swarmopt run --problem rastrigin --budget 5000 --seed 1"),
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(package_name="swarmopt")
 def swarmopt() -> None:
     """Optimise a black box, prune a network, compare optimizers.

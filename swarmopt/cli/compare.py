@@ -13,6 +13,7 @@ from rich.text import Text
 
 from swarmopt import folder as run_folder
 from swarmopt.cli import INTERRUPTED
+from swarmopt.cli.help import examples, names_of
 from swarmopt.compare.comparison import Comparison
 from swarmopt.compare.driver import compare as compare_all
 from swarmopt.compare.entries import (
@@ -30,13 +31,19 @@ from swarmopt.terminal import printable
 WIDE = 160  # characters of a line where stdout is no terminal
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "swarmopt compare --problem rastrigin --problem knapsack --budget 5000 --out runs/mine",
+        "swarmopt compare --problem sphere --algorithms pso,pso:population=50 --budget 2000",
+    )
+)
 @click.option(
     "--problem",
     "problems",
     multiple=True,
     required=True,
     metavar="NAME[:KEY=VALUE...]",
+    shell_complete=names_of("problem"),
     help="A name of `swarmopt list`, or package.module:attribute; several times.",
 )
 @click.option(
@@ -44,6 +51,7 @@ WIDE = 160  # characters of a line where stdout is no terminal
     default="ssa,pso,ga",
     show_default=True,
     metavar="NAME[:KEY=VALUE...],...",
+    shell_complete=names_of("algorithm"),
     help="Names of `swarmopt list`, or package.module:attribute.",
 )
 @click.option(

@@ -8,11 +8,16 @@ from typing import TextIO
 
 import click
 
+from swarmopt.cli.help import examples
 from swarmopt.errors import FolderError
 from swarmopt.terminal import printable
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "swarmopt export runs/mine --out mine.csv", "swarmopt export runs/mine --format ioh"
+    )
+)
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option(
     "--format",

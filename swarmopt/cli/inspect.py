@@ -7,13 +7,14 @@ from typing import Any
 import click
 
 from swarmopt import plugins as loader
+from swarmopt.cli.help import examples, names_of
 from swarmopt.errors import UnknownNameError
 from swarmopt.settings import import_object, settings_of
 
 SHOWN = {"problems": "problem", "algorithms": "algorithm"}
 
 
-@click.command("list")
+@click.command("list", epilog=examples("swarmopt list algorithms --json"))
 @click.argument("what", type=click.Choice([*SHOWN]), required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def list_(what: str | None, *, as_json: bool) -> None:
@@ -38,8 +39,8 @@ def list_(what: str | None, *, as_json: bool) -> None:
             click.echo(f"  {name:<{width}}  {entry.registration.help}{owner}")
 
 
-@click.command()
-@click.argument("name")
+@click.command(epilog=examples("swarmopt show rastrigin", "swarmopt show pso"))
+@click.argument("name", shell_complete=names_of("problem", "algorithm"))
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def show(name: str, *, as_json: bool) -> None:
     """Show what a problem or an algorithm is, and its settings."""
@@ -83,7 +84,7 @@ def _find(name: str) -> tuple[str, Any]:
     raise UnknownNameError("problem or algorithm", name, known)
 
 
-@click.command()
+@click.command(epilog=examples("swarmopt plugins --json"))
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def plugins(*, as_json: bool) -> None:
     """List plugins and their hooks, and why one is skipped."""

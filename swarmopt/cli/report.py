@@ -4,11 +4,12 @@ from pathlib import Path
 
 import click
 
+from swarmopt.cli.help import examples
 from swarmopt.folder import PAGE
 from swarmopt.terminal import printable
 
 
-@click.command()
+@click.command(epilog=examples("swarmopt report runs/mine --out mine.html"))
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option(
     "--out", type=click.Path(path_type=Path, dir_okay=False), help="The page. [FOLDER/report.html]"

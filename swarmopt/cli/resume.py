@@ -12,13 +12,19 @@ import msgspec
 
 from swarmopt.cli.again import code, command
 from swarmopt.cli.config import Config, as_config, overlay
+from swarmopt.cli.help import examples
 from swarmopt.cli.session import carry_out, set_up
 from swarmopt.errors import FolderError, SettingError
 from swarmopt.resuming import recorded
 from swarmopt.terminal import printable
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "swarmopt resume runs/mine",
+        "swarmopt resume runs/mine --problem mypackage.module:loss",
+    )
+)
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--problem", help="The run's own problem, where it is package.module:attribute.")
 @click.option("--algorithm", help="The run's own algorithm, alike.")

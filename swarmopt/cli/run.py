@@ -10,6 +10,7 @@ from click.core import ParameterSource
 
 from swarmopt import folder as run_folder
 from swarmopt.cli.config import Config, overlay, read_config
+from swarmopt.cli.help import examples, names_of
 from swarmopt.cli.session import carry_out, document, set_up
 from swarmopt.space import Space
 
@@ -19,16 +20,23 @@ FLAGS = (
 )  # fmt: skip
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "swarmopt run --problem rastrigin --set dim=20 --algorithm pso --budget 10000 --seed 1",
+        "swarmopt run --problem mypackage.module:loss --config space.toml --workers 4",
+    )
+)
 @click.option(
     "--problem",
     help="A name of `swarmopt list`, or package.module:attribute of yours.",
     envvar="SWARMOPT_PROBLEM",
+    shell_complete=names_of("problem"),
 )
 @click.option(
     "--algorithm",
     help="A name of `swarmopt list`, or package.module:attribute. [ssa]",
     envvar="SWARMOPT_ALGORITHM",
+    shell_complete=names_of("algorithm"),
 )
 @click.option("--budget", type=int, help="Evaluations at most.", envvar="SWARMOPT_BUDGET")
 @click.option(

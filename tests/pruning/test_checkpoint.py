@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from swarmopt_pruning import Images, PruningPlan, Recipe, checkpoint
 from swarmopt_pruning.checkpoint import ABOUT, Checkpoint, TrainingState, state_of
 from swarmopt_pruning.files import part_of
+from swarmopt_pruning.finalists import Finalist, Trial, halved
+from swarmopt_pruning.front import Evaluated, write_front
 from swarmopt_pruning.report import draw_channels
 from swarmopt_pruning.tensors import tensor_digest, write_tensors
 from swarmopt_pruning.train import _first_state, _key, pinned, seeded, train
@@ -343,6 +345,11 @@ def test_no_file_is_written_through_a_link(tmp_path: Path) -> None:
     draw_channels(["a"], [2], [1], "title", folder / "channels.png")
     for name in ("pruned.safetensors", "finetuning.safetensors"):
         write_tensors(folder / name, {"x": torch.zeros(2)})
+    one = np.ones(1, dtype=np.int64)
+    scored = Evaluated(one[None], np.ones(1), one, one)
+    write_front(scored, ["a"], folder / "front.csv", folder / "front.png")
+    known = [Finalist((n,), "search") for n in (1, 2)]
+    halved(known, lambda _, n: Trial(n, 1.0, 0.0), epochs=1, file=folder / "finalists.json")
     assert outside.read_text() == "precious"
     assert sorted(p.name for p in folder.iterdir() if not p.is_symlink()) == sorted(
         name for name in ARTEFACTS if not name.endswith(".tmp")

@@ -138,6 +138,7 @@ GOOD = idx(np.arange(40) % 3)
         (TEST_IMAGES, idx(pictures(12, 4, 5)), "training images are of"),
         (IMAGES, idx([1], magic=b"\0\0\x08\x03", sizes=(1 << 31, 1 << 31, 1 << 31)), "promises"),
     ],
+    ids=lambda value: "" if isinstance(value, bytes) else None,
 )
 @pytest.mark.parametrize("end", ["", ".gz"])
 def test_a_damaged_idx_file_is_named(

@@ -26,6 +26,7 @@ from pathlib import Path
 from types import SimpleNamespace
 import numpy as np, torch
 torch.set_num_threads(1)
+from swarmopt.result import History
 from swarmopt_pruning import ChannelPruning, Recipe, checkpoint, load_data
 from swarmopt_pruning.original import make_original, trained
 from swarmopt_pruning.places import cache_folder
@@ -80,9 +81,9 @@ def tell(**found):
 
 FINISH = """
 problem = ChannelPruning(model="digits-cnn", epochs=2, finetune_epochs=8)
-problem.prepare()
+problem.known
 x = problem.space.decode(np.full((1, len(problem.space)), 0.45))[0]
-result = SimpleNamespace(x=x, seed=7)
+result = SimpleNamespace(x=x, seed=7, history=History())
 whole, torn = folder / "whole", folder / "torn"
 whole.mkdir(), torn.mkdir()
 took = seconds(lambda: problem.finish(result, whole))

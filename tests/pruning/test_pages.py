@@ -1,6 +1,7 @@
 """The examples of pruning in the README and the docs run as a reader would run them."""
 
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -26,3 +27,17 @@ def test_the_example_of_the_readme_has_ten_lines() -> None:
     text = (ROOT / "README.md").read_text("utf-8")
     (example,) = re.findall(r"```python pruning\n(.*?)```", text, flags=re.DOTALL)
     assert len([line for line in example.splitlines() if line]) == 10
+
+
+@pytest.mark.slow
+def test_the_training_script_prunes_and_is_as_good_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    runpy.run_path(str(ROOT / "docs" / "examples" / "prune_in_training.py"), run_name="__main__")
+    said = capsys.readouterr().out
+    trained, _, tuned = (float(x) for x in re.findall(r"accuracy ([\d.]+)", said))
+    (share,) = re.findall(r"pruned to (\d+)%", said)
+    assert int(share) <= 50
+    assert tuned > trained - 0.1 > 0.6
+    assert (tmp_path / "plan.json").is_file()

@@ -26,7 +26,7 @@ from swarmopt_pruning import (
     machine,
     problem,
 )
-from swarmopt_pruning.score import Scorer
+from swarmopt_pruning.score import Score, Scorer
 from swarmopt_pruning.train import seeded
 
 QUICK: dict[str, Any] = {"model": "digits-cnn", "epochs": 2, "finetune_epochs": 1}
@@ -149,17 +149,17 @@ def test_the_score_uses_the_threads_of_its_setting_and_no_others(
     prepared: ChannelPruning, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     used = []
-    accuracy = Scorer.accuracy
+    score = Scorer.score
 
-    def spied(self: Scorer, counts: Any) -> float:
+    def spied(self: Scorer, *arguments: Any) -> Score:
         used.append(torch.get_num_threads())
-        return accuracy(self, counts)
+        return score(self, *arguments)
 
-    monkeypatch.setattr(Scorer, "accuracy", spied)
+    monkeypatch.setattr(Scorer, "score", spied)
     try:
         torch.set_num_threads(2)
         cost_here(prepared, points(prepared, 1))
-        monkeypatch.setattr(prepared, "_threads", 3)
+        monkeypatch.setattr(prepared, "threads", 3)
         cost_here(prepared, points(prepared, 1))
         assert torch.get_num_threads() == 2
     finally:
@@ -170,7 +170,7 @@ def test_the_score_uses_the_threads_of_its_setting_and_no_others(
 def test_a_network_and_images_of_python_are_taken_as_they_are_and_not_changed() -> None:
     network, data = live()
     before = {n: t.clone() for n, t in network.state_dict().items()}
-    found = ChannelPruning(model=network, data=data, finetune_epochs=1)
+    found = ChannelPruning(model=network, data=data, finetune_epochs=1, force=True)
     result = minimize(found, budget=4, seed=0, workers=0)
     assert result.report["model"].endswith("Net")
     assert result.report["after"]["macs"] < result.report["before"]["macs"]
@@ -206,7 +206,7 @@ def test_data_that_are_drawn_anew_in_each_process_are_refused(
 
 @pytest.mark.usefixtures("module")
 def test_a_network_that_torch_does_not_send_is_scored_in_this_process_or_named() -> None:
-    found = ChannelPruning(model="own_workers:computed", target_macs=0.9)
+    found = ChannelPruning(model="own_workers:computed", target_macs=0.9, force=True)
     assert found.default_workers == 0
     assert np.isfinite(cost_here(found, points(found))).all()
     with pytest.raises(PruningError, match="no parametrized layer, such as 0: call torch"):
@@ -260,8 +260,10 @@ def test_any_number_of_workers_scores_the_same_bits_as_this_process(
     network, data = live()
     problems = {
         "built in": prepared,
-        "by name": ChannelPruning(model="own_workers:network", data="own_workers:images"),
-        "as it is": ChannelPruning(model=network, data=data),
+        "by name": ChannelPruning(
+            model="own_workers:network", data="own_workers:images", force=True
+        ),
+        "as it is": ChannelPruning(model=network, data=data, force=True),
     }
     monkeypatch.setattr(problem, "SENT", 0)
     for name, found in problems.items():

@@ -9,6 +9,7 @@ import click
 import torch
 from torch import Tensor, nn
 
+from swarmopt.cli.help import examples
 from swarmopt_pruning.data import call_user
 from swarmopt_pruning.errors import PruningError
 from swarmopt_pruning.graph import ChannelGraph
@@ -20,7 +21,10 @@ IMAGES = 2
 EXAMPLE = "--input 2,3,224,224"
 
 
-@click.command("prune-inspect")
+@click.command(
+    "prune-inspect",
+    epilog=examples("swarmopt prune-inspect mypackage.nets:make --input 2,3,224,224"),
+)
 @click.argument("model", metavar="MODEL")
 @click.option(
     "--input",

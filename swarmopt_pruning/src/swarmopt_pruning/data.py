@@ -58,12 +58,16 @@ class Images:
     def __getitem__(self, rows: slice) -> "Images":
         return Images(self.x[rows], self.y[rows])
 
+    def to(self, device: torch.device) -> "Images":
+        """Return the images on a device; these, where they are there."""
+        return self if self.x.device == device else Images(self.x.to(device), self.y.to(device))
+
     def digest(self) -> str:
         """Return a hash of images and labels, by which what was learnt of them is found again."""
         hashed = blake2b(digest_size=16)
         for tensor in (self.x, self.y):
             hashed.update(repr((tensor.dtype, tuple(tensor.shape))).encode())
-            hashed.update(tensor.contiguous().numpy().tobytes())
+            hashed.update(tensor.cpu().contiguous().numpy().tobytes())
         return hashed.hexdigest()
 
 
@@ -91,6 +95,10 @@ class Splits:
                 raise PruningError(f"{name}: expected labels from 0, got {int(labels.min())}")
         if len(torch.unique(self.train.y)) < 2:
             raise PruningError("the training images all have the same label; nothing can be learnt")
+
+    def to(self, device: torch.device) -> "Splits":
+        """Return the images on a device."""
+        return Splits(*(part.to(device) for part in (self.train, self.held_out, self.test)))
 
     def digest(self) -> tuple[str, str]:
         """Return a hash of each set that scores come from; the test images are not looked at."""

@@ -109,8 +109,8 @@ def _readers(weight: Tensor, moments: Moments, units: Tensor, n_units: int) -> l
         units: (blocks * inputs of a block,) the unit of each input, -1 for inputs of other groups.
         n_units: of the group of channels.
     """
-    groups = moments.square.shape[0]
-    matrices = as_matrices(weight.detach(), groups, transposed=moments.transposed).double()
+    groups = moments.groups
+    matrices = as_matrices(weight.detach().cpu(), groups, transposed=moments.transposed).double()
     covariance = moments.covariance(centred=True)
     n_in, taps = matrices.shape[2:]
     of_group = units.view(-1, n_in) if len(units) >= groups * n_in else units[None]

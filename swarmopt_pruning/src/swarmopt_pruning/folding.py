@@ -7,13 +7,16 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
+from torch.nn.modules.conv import _ConvNd
 from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves
 
 from swarmopt_pruning.trace import evaluation_copy, first_names
 
+CLOSE = 1e-3  # share of the largest answer that rounding may come to
 _CONVOLUTIONS = (functional.conv1d, functional.conv2d, functional.conv3d)
 
 
@@ -91,17 +94,26 @@ def _flat(values: Sequence[Any]) -> Iterator[Any]:
 
 
 def foldable(model: nn.Module, example: tuple[Any, ...]) -> list[Pair]:
-    """Return the pairs of a network that can be folded, found by running it once.
+    """Return the pairs of a network that can be folded, found by running it.
+
+    None, where the folded copy does not answer as the network does: its code looks at more of a
+    module than the call shows.
 
     Args:
         model: in evaluation mode.
         example: its arguments.
     """
+    pairs = _adjacent(model, example)
+    return pairs if pairs and _same_answers(model, example, pairs) else []
+
+
+def _adjacent(model: nn.Module, example: tuple[Any, ...]) -> list[Pair]:
+    """Return the convolutions that one normalisation reads, both with tensors of their own."""
     seen = _Adjacent(model)
     with torch.no_grad(), seen:
         model(*example)
     modules = dict(model.named_modules())
-    calls = Counter(r.rpartition(".")[0] for readers in seen.readers.values() for r in readers)
+    names = first_names(model)[1]
     pairs = []
     for weight, readers in seen.readers.items():
         convolution, _, leaf = weight.rpartition(".")
@@ -109,10 +121,37 @@ def foldable(model: nn.Module, example: tuple[Any, ...]) -> list[Pair]:
             continue
         name = readers[0].rpartition(".")[0]
         made, norm = modules.get(convolution), modules.get(name)
-        plain = isinstance(made, _ConvNd) and not isinstance(made, _ConvTransposeNd)
-        if plain and isinstance(norm, _BatchNorm) and calls[name] == 1:
+        if not isinstance(made, _ConvNd) or not isinstance(norm, _BatchNorm):
+            continue
+        own = (*_tensors(made, convolution), *_tensors(norm, name))
+        if all(names[tensor] == tensor and seen.uses[tensor] == 1 for tensor in own):
             pairs.append(Pair(convolution, name))
     return pairs
+
+
+def _tensors(module: nn.Module, name: str) -> list[str]:
+    """Return the full names of what a module computes with."""
+    held = [*module.named_parameters(), *module.named_buffers()]
+    return [f"{name}.{leaf}" for leaf, _ in held if leaf != "num_batches_tracked"]
+
+
+def _same_answers(model: nn.Module, example: tuple[Any, ...], pairs: Sequence[Pair]) -> bool:
+    """Return whether the folded copy answers as the network does, within rounding."""
+    tensors = {name: tensor.detach() for name, tensor in first_names(model)[0].items()}
+    eps: dict[str, Any] = {pair.norm: model.get_submodule(pair.norm).eps for pair in pairs}
+    try:
+        copied = folded_copy(model, pairs)
+        with torch.no_grad():
+            found = functional_call(copied, folded(tensors, pairs, eps), example)
+            wanted = model(*example)
+    except (AttributeError, RuntimeError, TypeError):
+        return False
+    answers = zip(tree_leaves(found), tree_leaves(wanted), strict=True)
+    return all(
+        torch.allclose(one, other, rtol=0, atol=CLOSE * float(other.abs().max()))
+        for one, other in answers
+        if isinstance(one, Tensor) and one.is_floating_point()
+    )
 
 
 def folded_copy(model: nn.Module, pairs: Sequence[Pair]) -> nn.Module:

@@ -16,6 +16,10 @@ IDX = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte",
 CIFAR = ("data_batch_*.bin", "test_batch.bin")
 RECORD = 1 + 3 * 32 * 32  # a label and the three planes of an image
 CIFAR_CLASSES = 10
+_EXPECTED = (
+    f"the four IDX files {', '.join(IDX)} (each with or without .gz)",
+    f"CIFAR-10's binary version ({', '.join(CIFAR)})",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,18 +57,10 @@ def read_folder(folder: Path) -> tuple[RawImages, RawImages]:
         PruningError: Files are missing or damaged, or do not fit one another.
     """
     if any(path for pattern in CIFAR for path in folder.glob(pattern)):
-        parts = read_cifar(folder)
-    elif folder.is_dir():
-        parts = read_idx_folder(folder)
-    else:
-        raise PruningError(f"{folder} is no folder; expected one with {' or '.join(_EXPECTED)}")
-    return parts
-
-
-_EXPECTED = (
-    f"the four IDX files {', '.join(IDX)} (each with or without .gz)",
-    f"CIFAR-10's binary version ({', '.join(CIFAR)})",
-)
+        return read_cifar(folder)
+    if folder.is_dir():
+        return read_idx_folder(folder)
+    raise PruningError(f"{folder} is no folder; expected one with {' or '.join(_EXPECTED)}")
 
 
 def read_idx_folder(folder: Path) -> tuple[RawImages, RawImages]:

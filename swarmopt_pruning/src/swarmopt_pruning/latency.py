@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
+from swarmopt_pruning.device import finish_work
 from swarmopt_pruning.errors import PruningError
 from swarmopt_pruning.trace import batch_size
 from swarmopt_pruning.train import pinned
@@ -70,6 +72,9 @@ def measure_latency(
             raise PruningError(f"{name}: expected at least {least}, got {value!r}")
     training = [module for module in model.modules() if module.training]
     taken = []
+    device = next(
+        (t.device for t in tree_leaves(example) if isinstance(t, Tensor)), torch.device("cpu")
+    )
     try:
         for module in training:
             module.training = False
@@ -77,6 +82,7 @@ def measure_latency(
             for _ in range(warm_up + repeats):
                 began = time.perf_counter()
                 model(*example)
+                finish_work(device)
                 taken.append(1e3 * (time.perf_counter() - began))
     finally:
         for module in training:

@@ -7,6 +7,9 @@ import torch
 from torch import Tensor, nn
 
 
+NARROW = 16  # float32 numbers in a vector of AVX-512
+
+
 @contextmanager
 def channels_last(x: Tensor, *models: nn.Module | None) -> Iterator[None]:
     """Keep the four-dimensional weights of networks with the channels last, and put them back.
@@ -27,6 +30,21 @@ def channels_last(x: Tensor, *models: nn.Module | None) -> Iterator[None]:
     finally:
         for weight in weights:
             weight.data = weight.data.contiguous()
+
+
+def sound(model: nn.Module) -> bool:
+    """Return whether a network may be trained with the channels last.
+
+    oneDNN writes past its memory in the gradient of the weight of a 1x1 convolution with a stride
+    and fewer inputs than a vector has numbers (github.com/uxlfoundation/oneDNN, issue 6035).
+    """
+    for module in model.modules():
+        strides = module.stride if isinstance(module, nn.Conv2d) else (2,)
+        for weight in module.parameters(recurse=False):
+            narrow = weight.ndim == 4 and weight.shape[1] < NARROW
+            if narrow and weight.shape[2:] == (1, 1) and max(strides) > 1:
+                return False
+    return True
 
 
 def as_images(x: Tensor) -> Tensor:

@@ -35,7 +35,7 @@ class Moments:
         total: (groups, inputs * taps) sum of the deviations.
         square: (groups, inputs * taps, inputs * taps) sum of their outer products.
 
-    Sums are float64.
+    Sums are float64, and on the processor.
     """
 
     bias: str
@@ -54,14 +54,14 @@ class Moments:
     @property
     def mean(self) -> Tensor:
         """(groups, inputs * taps) average of the patches."""
-        return self.pivot.double() + self.total / self.n
+        return self.pivot.cpu().double() + self.total / self.n
 
     def add(self, rows: Tensor) -> None:
         """Take (groups, n, inputs * taps) patches into account."""
         rows = rows - self.pivot[:, None, :]
         self.n += rows.shape[1]
-        self.total = self.total + rows.sum(dim=1).double()
-        self.square = self.square + torch.bmm(rows.transpose(1, 2), rows).double()
+        self.total = self.total + rows.sum(dim=1).cpu().double()
+        self.square = self.square + torch.bmm(rows.transpose(1, 2), rows).cpu().double()
 
     def covariance(self, *, centred: bool) -> Tensor:
         """Return (groups, inputs * taps, inputs * taps) averages of the products.
@@ -99,7 +99,8 @@ def measure_moments(
         taps = math.prod(call.kernel)
         if call.x.shape[1] // call.groups * taps > MOST_COLUMNS:
             taps = 1
-        rows = (patches(call, most) if taps > 1 else values(call, most)).to(torch.float32)
+        whole = call.kernel and taps == math.prod(call.kernel)
+        rows = (patches(call, most) if whole else values(call, most)).to(torch.float32)
         known = found.get(call.weight)
         if known is None:
             known = Moments(call.bias, call.transposed, taps, rows.mean(dim=1))
@@ -119,7 +120,7 @@ def measure_moments(
 
 
 def patches(call: LayerCall, most: int = MOST_ROWS) -> Tensor:
-    """Return what a layer reads for each position of its output: (groups, positions, inputs * taps).
+    """Return (groups, positions, inputs * taps) what a layer reads for its output's positions.
 
     The layer's output is the product with its weight as a matrix, see `as_matrices`.
 

@@ -17,11 +17,16 @@ def swarmopt_register_problems() -> list[Registration]:
 
 @hookimpl
 def swarmopt_register_commands() -> list[Registration]:
-    """Return the command that looks at a network."""
+    """Return the commands that look at a network, and at how fast it is scored."""
     return [
         Registration(
             "prune-inspect",
             "swarmopt_pruning.command:inspect",
             "Tell which channels of a network can be pruned, which are tied or frozen, and why.",
-        )
+        ),
+        Registration(
+            "prune-tune",
+            "swarmopt_pruning.tune_command:tune_command",
+            "Measure which settings score candidates fastest on this machine.",
+        ),
     ]

@@ -19,7 +19,8 @@ from swarmopt_pruning.allocator import keep_memory
 from swarmopt_pruning.budget import Budget
 from swarmopt_pruning.checkpoint import remove
 from swarmopt_pruning.codes import constrain
-from swarmopt_pruning.data import Splits, load_data
+from swarmopt_pruning.data import Images, Splits, load_data
+from swarmopt_pruning.device import device_of
 from swarmopt_pruning.elimination import elimination_scores
 from swarmopt_pruning.errors import PruningError, UnknownName
 from swarmopt_pruning.finalists import Finalist
@@ -64,6 +65,7 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 SURE = ("additive", "uniform")  # known structures that are finalists in any case
 OWN = {"scorer", "known"}  # what each process makes for itself
 MOST_RATE = 10.0  # no training survives more, which would show only after the search
+TIED = 1e-6  # images: what is level with the bound is not above it by rounding
 SLOPES = 64  # images of one gradient
 SENT = 1 << 26  # bytes of images at most that are sent to a worker if it can load them itself
 
@@ -100,9 +102,11 @@ class ChannelPruning(Problem):
             says; two of them are among the finalists.
         fill: candidates below the budget are widened up to it, where there is a budget.
         score_images: held-out images that a score is made on; at most half of them.
-        dtype: float32 or bfloat16: what a score computes in.
+        score_batch: of them at a time.
+        dtype: float32 or bfloat16: what a score computes in; `swarmopt prune-tune` measures both.
         finalists: structures that are trained a little before one is chosen; 1: the best score.
         finalist_epochs: of training them in the first round; half of them go on for twice as long.
+        device: cpu, cuda, cuda:1, mps; auto: a graphics card where there is one.
         force: go on with an original that guesses.
         epochs: of training a built-in original.
         finetune_epochs: of training the winner, with the original as its teacher.
@@ -143,9 +147,11 @@ class ChannelPruning(Problem):
         known: bool = True,
         fill: bool = True,
         score_images: int = 1000,
+        score_batch: int = 250,
         dtype: str = "float32",
         finalists: int = 6,
         finalist_epochs: int = 1,
+        device: str = "auto",
         force: bool = False,
         epochs: int = 20,
         finetune_epochs: int = 20,
@@ -161,6 +167,7 @@ class ChannelPruning(Problem):
             ("epochs", epochs, 0),
             ("finetune_epochs", finetune_epochs, 0),
             ("score_images", score_images, 1),
+            ("score_batch", score_batch, 1),
             ("finalists", finalists, 1),
             ("finalist_epochs", finalist_epochs, 1),
         ):
@@ -171,17 +178,15 @@ class ChannelPruning(Problem):
             raise UnknownName("importance", importance, [RECONSTRUCTION, *IMPORTANCES])
         self._data = load_data(data)
         self._data_name = data if isinstance(data, str) else ""
-        held_out = self._data.held_out
-        n_scored = max(1, min(score_images, len(held_out) // 2))
-        self._scored = held_out[:n_scored]
-        self._unseen = held_out[n_scored:] if len(held_out) > n_scored else held_out
+        self._device = device_of(device)
+        self._n_scored = max(1, min(score_images, len(self._data.held_out) // 2))
         self._prepared = False
         self._reconstruct, self._fill, self._begins_known = reconstruct, fill, known
-        self._dtype, self._force = dtype, force
+        self._dtype, self._score_batch, self._force = dtype, score_batch, force
         self._n_finalists, self._finalist_epochs = finalists, finalist_epochs
         self._importance = importance
         self._penalty = penalty
-        self._threads = threads
+        self.threads = threads
         self._training = Recipe(epochs=epochs)
         self._finetuning = Recipe(epochs=finetune_epochs, rate=finetune_rate, distill=distill)
         with pinned(threads):
@@ -193,6 +198,8 @@ class ChannelPruning(Problem):
             examples = self._data.train.x[:EXAMPLES]
             check_output(self._model, examples, self._data.n_classes)
             self.graph = ChannelGraph.trace(self._model, (examples,))
+        self._data = self._data.to(self._device)
+        self._model.to(self._device)
         if not self.graph.groups:
             reasons = "; ".join(f"{f.name}: {f.reason}" for f in self.graph.frozen)
             raise PruningError(f"the model has no channels that can be pruned: {reasons}")
@@ -216,14 +223,15 @@ class ChannelPruning(Problem):
         self._moments: Mapping[str, Moments] = {}
         if importance not in ("taylor", RECONSTRUCTION):
             self.graph.scores(importance)  # it may say nothing about this network
-        fit = 1 if parametrized_layers(self._model) else workers_that_fit(threads)
+        alone = self._device.type != "cpu" or parametrized_layers(self._model)
+        fit = 1 if alone else workers_that_fit(threads)
         self.default_workers = fit if fit > 1 else 0
 
     def prepare(self) -> None:
         """Train the original where that is needed, and score its channels."""
         if self._prepared:
             return
-        with pinned(self._threads):
+        with pinned(self.threads):
             if not self._has_weights:
                 trained(self._model_name, self._model, self._data, self._training)
             check_answers(
@@ -267,9 +275,16 @@ class ChannelPruning(Problem):
             channel_scores=self._channel_scores,
             moments=self._moments,
             calibration=self._data.train[:CALIBRATION],
-            images=self._scored,
+            images=self._data.held_out[: self._n_scored],
+            batch=self._score_batch,
             dtype=DTYPES[self._dtype],
         )
+
+    @property
+    def _unseen(self) -> Images:
+        """Held-out images that no score sees; all, where there is only one."""
+        held_out = self._data.held_out
+        return held_out[self._n_scored :] if len(held_out) > self._n_scored else held_out
 
     @cached_property
     def known(self) -> Mapping[str, Matrix]:
@@ -278,7 +293,7 @@ class ChannelPruning(Problem):
         "additive" and "threshold" come from how the loss rises where one code alone is narrow.
         """
         scorer = self.scorer
-        with pinned(self._threads):
+        with pinned(self.threads):
             return known_points(
                 self.constraints,
                 self.budget,
@@ -316,7 +331,7 @@ class ChannelPruning(Problem):
         vars(self).update(state)
         if isinstance(self._data, Splits):
             return
-        self._data = load_data(self._data_name)
+        self._data = load_data(self._data_name).to(self._device)
         if self._data.digest() != state["_data"]:
             raise PruningError(
                 f"data={self._data_name}: a worker got other images than the run began with; the "
@@ -331,8 +346,8 @@ class ChannelPruning(Problem):
         """Return held-out error plus penalised MACs; candidates above the bound stop early."""
         counts = self.constraints.counts(x)
         share = self.graph.macs(counts) / self._full_macs
-        most_wrong = (bound - self._penalty * share) * len(self._scored)
-        with pinned(self._threads):
+        most_wrong = (bound - self._penalty * share) * self._n_scored + TIED
+        with pinned(self.threads):
             scores = [self.scorer.score(*each) for each in zip(counts, most_wrong, strict=True)]
         accuracy = np.array([score.accuracy for score in scores])
         status = np.array(
@@ -350,7 +365,7 @@ class ChannelPruning(Problem):
         found = evaluated(result.history, self.constraints, self.graph, penalty=self._penalty)
         if folder is not None and len(found.counts):
             write_front(found, self.graph.names, folder / FRONT, folder / FRONT_PICTURE)
-        with pinned(self._threads):
+        with pinned(self.threads):
             finalists = self._chosen(found, result, folder)
             counts = np.array(finalists[0].counts, dtype=np.int64)
             plan = scorer.plan(counts)

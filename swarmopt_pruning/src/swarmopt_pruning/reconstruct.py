@@ -91,14 +91,13 @@ class Reconstruction:
         groups = moments.groups
         name = moments.bias if self._readers[moments.bias] == 1 else ""
         bias = self.tensors[name].detach() if name else None
-        full = as_matrices(weight, groups, transposed=moments.transposed).double()
+        full = as_matrices(weight.cpu(), groups, transposed=moments.transposed).double()
         takes_mean = bias is not None or (weight.dim() > 2 and self._normalised)
         covariance = moments.covariance(centred=takes_mean)
         kept = _kept_inputs(cut, groups, full.shape[2])
         new, shift = [], []
         for group, inputs in enumerate(kept):
             columns = (inputs[:, None] * moments.taps + torch.arange(moments.taps)).flatten()
-            columns = columns.to(full.device)
             n_out, _, taps = full[group].shape
             if moments.taps == taps:
                 rows = full[group].flatten(1)
@@ -112,10 +111,10 @@ class Reconstruction:
                 new.append(refit.view(n_out, len(inputs), taps))
             else:
                 new.append(refit.view(n_out, taps, len(inputs)).transpose(1, 2))
-        matrices = torch.stack(new).to(weight.dtype)
+        matrices = torch.stack(new).to(weight)
         found = {cut.tensor: as_weight(matrices, weight.shape[2:], transposed=moments.transposed)}
         if bias is not None:
-            found[name] = bias + torch.cat(shift).to(bias.dtype)
+            found[name] = bias + torch.cat(shift).to(bias)
         return found
 
     def _solved(self, full: Tensor, covariance: Tensor, columns: Tensor, name: str) -> Tensor:

@@ -21,6 +21,7 @@ from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from swarmopt_pruning.data import Images
+from swarmopt_pruning.device import smaller_until_it_fits
 from swarmopt_pruning.folding import Pair, foldable, folded, folded_copy
 from swarmopt_pruning.graph import ChannelGraph
 from swarmopt_pruning.layout import as_images
@@ -117,15 +118,25 @@ class Scorer:
                 name: tensor.to(self.dtype) if tensor.is_floating_point() else tensor
                 for name, tensor in tensors.items()
             }
-        right, seen, loss = 0, 0, 0.0
         with torch.inference_mode(), plan.resized(self._answering):
-            for x, y in zip(self._batches, torch.split(self.images.y, self.batch), strict=True):
-                logits = functional_call(self._answering, tensors, (x,), tie_weights=self._shares)
-                right += int((logits.argmax(dim=1) == y).sum())
-                loss += float(functional.cross_entropy(logits.float(), y, reduction="sum"))
-                seen += len(y)
-                if seen - right > most_wrong:
-                    break
+            found, fits = smaller_until_it_fits(
+                lambda batch: self._counted(tensors, batch, most_wrong), self._fitting[0]
+            )
+        self._fitting[0] = fits
+        return found
+
+    def _counted(self, tensors: Mapping[str, Tensor], batch: int, most_wrong: float) -> Score:
+        """Return how a candidate's tensors answer, so many images at a time."""
+        right, seen, loss = 0, 0, 0.0
+        for x, y in zip(self._images.split(batch), self.images.y.split(batch), strict=True):
+            logits = functional_call(
+                self._answering, dict(tensors), (x,), tie_weights=self._shares
+            ).float()
+            right += int((logits.argmax(dim=1) == y).sum())
+            loss += float(functional.cross_entropy(logits, y, reduction="sum"))
+            seen += len(y)
+            if seen - right > most_wrong:
+                break
         return Score(right, seen, len(self.images), loss / seen)
 
     def _measured(self, plan: PruningPlan) -> dict[str, Tensor]:
@@ -138,7 +149,9 @@ class Scorer:
                 mean = tensors[f"{name}.running_mean"]
                 tensors[f"{name}.running_mean"] = torch.zeros_like(mean)
                 tensors[f"{name}.running_var"] = torch.ones_like(mean)
-                tensors[f"{name}.num_batches_tracked"] = torch.zeros((), dtype=torch.long)
+                tensors[f"{name}.num_batches_tracked"] = torch.zeros(
+                    (), dtype=torch.long, device=mean.device
+                )
             with plan.resized(self._measuring), _measuring(self._measuring, self._norms):
                 for x in torch.split(self._calibration, self.batch):
                     if len(x) > 1:
@@ -192,8 +205,13 @@ class Scorer:
         return as_images(self.calibration.x)
 
     @cached_property
-    def _batches(self) -> tuple[Tensor, ...]:
-        return torch.split(as_images(self.images.x).to(self.dtype), self.batch)
+    def _images(self) -> Tensor:
+        return as_images(self.images.x).to(self.dtype)
+
+    @cached_property
+    def _fitting(self) -> list[int]:
+        """The number of images at a time that memory has sufficed for so far."""
+        return [self.batch]
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """After the search: what it scored to the end, and the choice among the best."""
 
 import logging
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from swarmopt.evaluation import Outcome
 from swarmopt.result import History
 from swarmopt_pruning.constraint import ConstraintSet
 from swarmopt_pruning.data import Images
+from swarmopt_pruning.errors import PruningError
 from swarmopt_pruning.finalists import Finalist, Trial, contenders, halved
 from swarmopt_pruning.front import Evaluated
 from swarmopt_pruning.graph import ChannelGraph
@@ -39,7 +41,8 @@ def evaluated(
     counts = constraints.counts(history.x[whole].reshape(len(whole), len(constraints.searched)))
     macs = graph.macs(counts)
     accuracy = 1.0 - history.cost[whole] + penalty * macs / graph.macs(graph.widths[None])
-    return Evaluated(counts, accuracy, macs, graph.params(counts))
+    level = np.round(accuracy, 9)  # what was level before the penalty is so again
+    return Evaluated(counts, level, macs, graph.params(counts))
 
 
 def chosen(
@@ -74,7 +77,11 @@ def chosen(
     def trial(counts: tuple[int, ...], epochs: int) -> Trial:
         small = scorer.inherit(np.array(counts, dtype=np.int64))
         each = replace(recipe, epochs=epochs)
-        train(small, images, each, seed=seed, teacher=scorer.model)
+        try:
+            train(small, images, each, seed=seed, teacher=scorer.model)
+        except PruningError as error:  # the others may do better
+            log.warning("a finalist is out: %s", error)
+            return Trial(epochs, 0.0, math.inf)
         return Trial(epochs, *accuracy_and_loss(small, unseen))
 
     return halved(racing, trial, epochs=recipe.epochs, file=file)

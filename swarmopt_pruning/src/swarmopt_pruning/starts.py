@@ -5,6 +5,7 @@ global magnitude need no image. The others need one curve per code: what the net
 that code alone is narrow.
 """
 
+import math
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -18,6 +19,9 @@ Ints = NDArray[np.int64]
 
 SAMPLES = 5  # levels of one code that are measured, the whole width apart
 MOST_MOVES = 1_000
+LEAST_GAIN = 1e-12
+CHUNK = 1_000  # exchanges whose cost is computed together
+LOST = 1e6  # loss of a network whose answers are not finite
 
 
 def sensitivity(
@@ -45,7 +49,8 @@ def sensitivity(
         for level in levels:
             point = whole.copy()
             point[j] = level
-            found.append(max(0.0, loss(constraints.counts(point[None])[0]) - base))
+            lost = loss(constraints.counts(point[None])[0]) - base
+            found.append(max(0.0, lost) if math.isfinite(lost) else LOST)
         falling = np.maximum.accumulate([0.0, *found[::-1]])[::-1]  # wider is never worse
         curves[j, : last + 1] = np.interp(np.arange(last + 1), [*levels, last], falling)
     return curves
@@ -54,8 +59,9 @@ def sensitivity(
 def additive(constraints: ConstraintSet, budget: Budget, curves: Floats) -> Floats:
     """Return the point within a budget whose summed losses are least, as far as exchanges find it.
 
-    From the whole network the step that loses least for what it saves is taken until the budget
-    holds; then one code widens and another narrows as long as the sum falls.
+    From each of three points, one code widens and another narrows as long as the sum falls: the one
+    where from the whole network the step that loses least for what it saves was taken until the
+    budget held, that of a common threshold, and uniform widths.
 
     Args:
         constraints: the codes.
@@ -65,30 +71,42 @@ def additive(constraints: ConstraintSet, budget: Budget, curves: Floats) -> Floa
     Returns:
         (d,) levels.
     """
-    point = constraints.whole
-    d = len(point)
-    columns = np.arange(d)
+    points = [
+        _narrowed(constraints, budget, curves),
+        threshold(constraints, budget, curves),
+        constraints.repair(constraints.whole[None], budget)[0],
+    ]
+    found: list[Floats] = []
+    for point in points:
+        better: Floats | None = point
+        for _ in range(MOST_MOVES):
+            if better is None:
+                break
+            last, better = better, _exchanged(constraints, budget, curves, better)
+        found.append(last)
+    summed = [float(curves[np.arange(len(p)), p.astype(int)].sum()) for p in found]
+    best = found[int(np.argmin(summed))]
+    filled: Floats = constraints.repair(best[None], budget, fill=True)[0]
+    return filled
+
+
+def _narrowed(constraints: ConstraintSet, budget: Budget, curves: Floats) -> Floats:
+    """Return the whole network narrowed by the steps that lose least for what they save."""
+    point: Floats = constraints.whole
+    columns = np.arange(len(point))
     while not budget.within(constraints.counts(point[None]))[0]:
-        steps = point - np.eye(d)
-        possible = point > 0
+        steps = point - np.eye(len(point))
         saved = _excess(budget, constraints, point[None]) - _excess(budget, constraints, steps)
         lost = (
             curves[columns, np.maximum(point - 1, 0).astype(int)]
             - curves[columns, point.astype(int)]
         )
-        worth = np.where(possible & (saved > 0), lost / np.maximum(saved, 1e-12), np.inf)
+        worth = np.where((point > 0) & (saved > 0), lost / np.maximum(saved, 1e-12), np.inf)
         if not np.isfinite(worth).any():
-            return _repaired(constraints, point, budget)
-        point = steps[int(np.argmin(worth))]
-    for _ in range(MOST_MOVES):
-        moves = _exchanges(constraints, point)
-        total = curves[columns, moves.astype(int)].sum(axis=1)
-        total[~budget.within(constraints.counts(moves))] = np.inf
-        best = int(np.argmin(total))
-        if not total[best] < curves[columns, point.astype(int)].sum() - 1e-12:
+            point = constraints.repair(point[None], budget)[0]
             break
-        point = moves[best]
-    return _repaired(constraints, point, budget, fill=True)
+        point = steps[int(np.argmin(worth))]
+    return point
 
 
 def threshold(constraints: ConstraintSet, budget: Budget, curves: Floats) -> Floats:
@@ -191,19 +209,31 @@ def _excess(budget: Budget, constraints: ConstraintSet, points: Floats) -> Float
     return total
 
 
-def _exchanges(constraints: ConstraintSet, point: Floats) -> Floats:
-    """Return the points in which one code is wider by a level, and another narrower by some."""
-    d = len(point)
-    last = constraints.whole
-    found = [point]
-    for up in np.flatnonzero(point < last):
-        wider = point.copy()
-        wider[up] += 1
-        found.append(wider)
-        for down in range(d):
-            if down != up:
-                for level in range(int(point[down])):
-                    moved = wider.copy()
-                    moved[down] = level
-                    found.append(moved)
-    return np.array(found)
+def _exchanged(
+    constraints: ConstraintSet, budget: Budget, curves: Floats, point: Floats
+) -> Floats | None:
+    """Return the best point in which one code is wider and at most one narrower; None if none is.
+
+    Best is the least sum of losses within the budget.
+    """
+    d, n_levels = curves.shape
+    change = curves - curves[np.arange(d), point.astype(int)][:, None]
+    levels = np.arange(n_levels)
+    up, wide = np.nonzero((levels > point[:, None]) & np.isfinite(curves))
+    down, narrow = np.nonzero(levels < point[:, None])
+    total = change[up, wide][:, None] + np.append(change[down, narrow], 0.0)  # the last: up alone
+    total[:, :-1][up[:, None] == down] = np.inf
+    flat = total.ravel()
+    better = np.flatnonzero(flat < -LEAST_GAIN)
+    better = better[np.argsort(flat[better], kind="stable")]
+    for some in np.split(better, range(CHUNK, len(better), CHUNK)):
+        first, second = np.divmod(some, total.shape[1])
+        moved = np.repeat(point[None], len(some), axis=0)
+        both = np.flatnonzero(second < len(down))
+        moved[both, down[second[both]]] = narrow[second[both]]
+        moved[np.arange(len(some)), up[first]] = wide[first]
+        fits = np.flatnonzero(budget.within(constraints.counts(moved)))
+        if len(fits):
+            found: Floats = moved[fits[0]]
+            return found
+    return None

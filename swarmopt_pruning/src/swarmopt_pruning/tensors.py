@@ -29,5 +29,5 @@ def tensor_digest(tensors: Mapping[str, Tensor], about: str) -> str:
     hashed = blake2b(about.encode(), digest_size=16)
     for name, tensor in sorted(tensors.items()):
         hashed.update(repr((name, str(tensor.dtype), tuple(tensor.shape))).encode())
-        hashed.update(tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        hashed.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return hashed.hexdigest()

@@ -21,7 +21,7 @@ from swarmopt_pruning.augment import mirrored, shifted
 from swarmopt_pruning.checkpoint import Checkpoint, TrainingState, state_of
 from swarmopt_pruning.data import Images
 from swarmopt_pruning.diverged import divergence, go_back
-from swarmopt_pruning.layout import as_images, channels_last
+from swarmopt_pruning.layout import as_images, channels_last, sound
 from swarmopt_pruning.progress import TrainingProgress
 from swarmopt_pruning.tensors import tensor_digest
 
@@ -123,7 +123,8 @@ def train(
     if recipe.bf16 and torch.backends.cpu.get_cpu_capability() == "AVX2":
         log.warning("bf16: this processor only emulates it, which is slower than float32")
     model.train()
-    with seeded(seed), channels_last(images.x, model, teacher):
+    last = sound(model)
+    with seeded(seed), channels_last(images.x, *((model, teacher) if last else ())):
         if file is not None:
             file.restore(state, n_steps)
         with (
@@ -131,7 +132,7 @@ def train(
             TrainingProgress(recipe.epochs, per_epoch, state.step) as progress,
         ):
             while state.step < n_steps:
-                loss = _step(state, images, recipe, teacher)
+                loss = _step(state, images, recipe, teacher, last=last)
                 ended = state.step % per_epoch == 0
                 if wrong := divergence(model, loss, ended=ended):
                     go_back(state, wrong, -(-state.step // per_epoch), recipe.rate)
@@ -172,9 +173,17 @@ def _key(
 
 
 def _step(
-    state: TrainingState, images: Images, recipe: Recipe, teacher: nn.Module | None
+    state: TrainingState, images: Images, recipe: Recipe, teacher: nn.Module | None, *, last: bool
 ) -> float | None:
-    """Learn from the next batch and return its loss; None where it is too small to be learnt."""
+    """Learn from the next batch and return its loss; None where it is too small to be learnt.
+
+    Args:
+        state: of the training.
+        images: to learn from.
+        recipe: how.
+        teacher: or None.
+        last: whether the channels of the images come last.
+    """
     i = state.step % -(-len(images) // recipe.batch)
     if i == 0:
         state.order = torch.randperm(len(images))
@@ -183,13 +192,9 @@ def _step(
     found = None
     if len(rows) > 1 or len(images) == 1:  # batch normalisation needs two images
         x = shifted(images.x[rows], recipe.shift)
-        loss = _loss(
-            state.model,
-            as_images(mirrored(x) if recipe.flip else x),
-            images.y[rows],
-            recipe,
-            teacher,
-        )
+        x = mirrored(x) if recipe.flip else x
+        x = as_images(x) if last else x
+        loss = _loss(state.model, x, images.y[rows], recipe, teacher)
         found = loss.item()
         if not math.isfinite(found):
             return found

@@ -1,0 +1,164 @@
+"""What the score of a structure costs, and what it is worth.
+
+    python -m benchmarks.pruning_score
+    python -m benchmarks.pruning_score --only rate --only training
+
+Each part prints its figures and keeps them in results/pruning-score.json.
+
+- rate: structures that one core scores in a second, against a copy that is cut, in float32, without
+  reconstruction; in one run, in turn.
+- worth: rank correlation of the score with the accuracy after the standard fine-tuning, over random
+  structures.
+- search: a whole search in two processes, twice, and whether both choose the same.
+- training: what ABC would cost with ABCPruner's fitness, two epochs of training on all training
+  images: some evaluations are measured, the rest is extrapolated.
+
+Seconds of `rate` and `training` are of one core, those of `search` on the clock.
+"""
+
+import copy
+import json
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import torch
+from scipy.stats import spearmanr
+
+from benchmarks.pruning_bench import Bench, Ints, bench
+from benchmarks.pruning_methods import search
+from benchmarks.pruning_protocol import FULL, RESNET
+from swarmopt import minimize
+from swarmopt_pruning import load_data
+from swarmopt_pruning.train import accuracy, pinned, recalibrate, train
+
+FILE = Path(__file__).parent / "results" / "pruning-score.json"
+STRUCTURES = 30
+ROUNDS = 3
+TRAINED = 3  # evaluations of the training-based fitness that are measured
+FITNESS_EPOCHS = 2  # ABCPruner's default
+SEARCH = 400  # evaluations
+
+
+def structures(place: Bench, n: int) -> list[Ints]:
+    """Return random structures at the budget."""
+    unit = np.random.default_rng(0).random((n, len(place.problem.space)))
+    return list(place.problem.constraints.counts(
+        place.problem.canonical(place.problem.space.decode(unit))
+    ))  # fmt: skip
+
+
+def rate(place: Bench) -> dict[str, Any]:
+    """Return structures a second: ours, and copied, cut and run as they are."""
+    scorer, calibration = place.scorer(reconstruct=True), place.data.train.x[:250]
+    images = place.data.held_out[: FULL.score_images]
+
+    def copied(counts: Ints) -> None:
+        small = scorer.plan(counts).apply(copy.deepcopy(place.model))
+        recalibrate(small, calibration)
+        accuracy(small, images)
+
+    def ours(counts: Ints) -> None:
+        scorer.score(counts)
+
+    found = structures(place, STRUCTURES)
+    ours(found[0])
+    seconds: dict[str, list[float]] = {"ours": [], "copied": []}
+    ways: dict[str, Callable[[Ints], None]] = {"ours": ours, "copied": copied}
+    for i in range(ROUNDS):
+        for name, way in ways.items():
+            part = found[10 * i : 10 * i + 10]  # each round other ones: nothing is known of them
+            began = time.process_time()
+            for counts in part:
+                way(counts)
+            seconds[name].append((time.process_time() - began) / len(part))
+    best = {name: min(values) for name, values in seconds.items()}
+    return {
+        "structures_per_second": 1 / best["ours"],
+        "copied_per_second": 1 / best["copied"],
+        "ratio": best["copied"] / best["ours"],
+    }
+
+
+def worth(place: Bench) -> dict[str, Any]:
+    """Return the rank correlation of the score with the accuracy after fine-tuning."""
+    scorer, points = place.scorer(reconstruct=True), []
+    for number, counts in enumerate(structures(place, STRUCTURES)):
+        score = scorer.score(counts)
+        small = scorer.inherit(counts)
+        train(small, place.data.train, FULL.recipe, seed=1, teacher=place.model)
+        points.append((score.accuracy, score.loss, accuracy(small, place.unseen)))
+        print(f"  {number + 1}/{STRUCTURES}: {points[-1]}", flush=True)
+    scores, losses, after = np.array(points).T
+    return {
+        "spearman": float(spearmanr(scores, after).statistic),
+        "spearman_of_loss": float(spearmanr(-losses, after).statistic),
+        "points": points,
+    }
+
+
+def whole_search(place: Bench) -> dict[str, Any]:
+    """Return the time of a search, of its known starts, and whether a second one is the same."""
+    seconds, chosen = [], []
+    for _ in range(2):
+        problem = place.variant(finalists=1)
+        problem.prepare()
+        began = time.monotonic()
+        result = minimize(problem, budget=SEARCH, seed=1, workers=2)
+        seconds.append(time.monotonic() - began)
+        chosen.append(result.x.tolist())
+    return {"evaluations": SEARCH, "seconds": seconds, "same": chosen[0] == chosen[1]}
+
+
+def training(place: Bench) -> dict[str, Any]:
+    """Return what ABC costs with our score, and with ABCPruner's fitness."""
+    ours = search("abc", abcpruner=True)(place, 1)
+    images = load_data(FULL.data).train
+    seconds = []
+    for counts in structures(place, TRAINED):
+        began = time.process_time()
+        small = place.scorer(reconstruct=False).inherit(counts)
+        train(small, images, replace(FULL.recipe, epochs=FITNESS_EPOCHS, distill=0.0), seed=1)
+        accuracy(small, place.data.held_out[: FULL.score_images])
+        seconds.append(time.process_time() - began)
+        print(f"  {seconds[-1]:.0f} s", flush=True)
+    each = ours.seconds / ours.evaluations
+    return {
+        "evaluations": ours.evaluations,
+        "seconds_with_score": ours.seconds,
+        "measured_evaluations": TRAINED,
+        "seconds_with_training_extrapolated": float(np.mean(seconds)) * ours.evaluations,
+        "ratio": float(np.mean(seconds)) / each,
+    }
+
+
+PARTS: dict[str, tuple[Callable[[Bench], dict[str, Any]], tuple[float, ...]]] = {
+    "rate": (rate, (0.3,)),
+    "search": (whole_search, (0.3,)),
+    "training": (training, (0.3,)),
+    "worth": (worth, (0.3, 0.5)),
+}
+
+
+@click.command()
+@click.option("--only", type=click.Choice([*PARTS]), multiple=True, help="These parts alone.")
+def main(only: tuple[str, ...]) -> None:
+    """Print and keep the figures."""
+    known = json.loads(FILE.read_text("utf-8")) if FILE.is_file() else {}
+    for name in only or PARTS:
+        measure, budgets = PARTS[name]
+        for budget in budgets:
+            print(f"{name}, {RESNET} at {budget:.0%} of the MACs", flush=True)
+            with pinned(1):
+                found = measure(bench(FULL, RESNET, budget))
+            known[f"{name} {budget:g}"] = found | {"torch": torch.__version__}
+            print({k: v for k, v in found.items() if k != "points"}, flush=True)
+            FILE.write_text(json.dumps(known, indent=1) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()

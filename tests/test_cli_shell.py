@@ -1,0 +1,147 @@
+"""The command line in a shell: completion, examples in every help, plain output where asked for."""
+
+import os
+import pty
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.shell_completion import ShellComplete
+
+from swarmopt import cli, plugins
+
+COMMANDS = sorted(plugins.installed().entries["command"])
+OURS = sorted(n for n, e in plugins.installed().entries["command"].items() if e.owner == "swarmopt")
+COLOUR = re.compile(rb"\x1b\[[\d;]*(?:3[0-9]|4[0-9]|9[0-7]|10[0-7])[\d;]*m")
+
+
+def help_of(name: str) -> str:
+    command = plugins.installed().get("command", name)
+    with click.Context(command, info_name=name) as ctx:
+        return str(command.get_help(ctx))
+
+
+@pytest.mark.parametrize(
+    "name", [n if n in OURS else pytest.param(n, marks=pytest.mark.slow) for n in COMMANDS]
+)
+def test_every_help_has_an_example_that_the_command_takes(name: str) -> None:
+    said = help_of(name)
+    assert "Example" in said
+    lines = re.findall(rf"swarmopt {name} .*", said[said.index("Example") :])
+    assert lines
+    command = plugins.installed().get("command", name)
+    for line in lines:
+        command.make_context(name, shlex.split(line)[2:])
+
+
+def complete(*words: str) -> list[str]:
+    shell = ShellComplete(cli.swarmopt, {}, "swarmopt", "_SWARMOPT_COMPLETE")
+    *before, last = words
+    return [item.value for item in shell.get_completions(before, last)]
+
+
+def test_commands_options_and_names_are_completed() -> None:
+    assert complete("re") == ["report", "resume"]
+    assert "--budget" in complete("run", "--bud")
+    assert complete("run", "--problem", "ra") == ["rastrigin"]
+    assert complete("compare", "--algorithms", "ga,ps") == ["ga,pso"]
+    assert complete("show", "knap") == ["knapsack"]
+
+
+def test_a_shell_gets_what_it_asks_for() -> None:
+    asked = {
+        "_SWARMOPT_COMPLETE": "bash_complete",
+        "COMP_WORDS": "swarmopt run --problem ra",
+        "COMP_CWORD": "3",
+    }
+    code = "import sys; sys.argv[0] = 'swarmopt'; from swarmopt.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **asked}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout == "plain,rastrigin\n"
+
+
+def test_completing_a_command_imports_none() -> None:
+    context = click.Context(cli.swarmopt, info_name="swarmopt")
+    before = {name for name in sys.modules if name.startswith("swarmopt.cli.")}
+    assert {item.value for item in cli.swarmopt.shell_complete(context, "")} >= set(COMMANDS)
+    assert {name for name in sys.modules if name.startswith("swarmopt.cli.")} == before
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder where a run and a comparison are there."""
+    place = tmp_path_factory.mktemp("shell")
+    run = "run --problem sphere --budget 60 --seed 1 --out a"
+    compare = (
+        "compare --problem sphere --algorithms pso,ga --budget 60 --seeds 5 --workers 0 --out b"
+    )
+    for command in (run, compare):
+        subprocess.run([sys.executable, "-m", "swarmopt", *command.split()], cwd=place, check=True)
+    return place
+
+
+ARGUMENTS = {
+    "compare": "compare --problem sphere --algorithms pso,ga --budget 60 --seeds 5 --out b",
+    "export": "export a",
+    "list": "list",
+    "plugins": "plugins",
+    "report": "report a",
+    "resume": "resume a",
+    "run": "run --problem sphere --budget 60 --seed 1 --out a --overwrite",
+    "show": "show pso",
+}
+
+
+def test_every_command_of_ours_is_tried() -> None:
+    assert sorted(ARGUMENTS) == OURS
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(ARGUMENTS))
+def test_without_a_terminal_there_is_text_only(name: str, folder: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "swarmopt", *ARGUMENTS[name].split()],
+        cwd=folder, capture_output=True, check=True,
+    )  # fmt: skip
+    assert b"\x1b" not in done.stdout + done.stderr
+
+
+def in_terminal(command: list[str], cwd: Path, **environment: str) -> bytes:
+    """Return what a command writes where stdout and stderr are a terminal."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        command, cwd=cwd, stdin=theirs, stdout=theirs, stderr=theirs,
+        env={**os.environ, "TERM": "xterm-256color", **environment},
+    )  # fmt: skip
+    os.close(theirs)
+    written = b""
+    while True:
+        try:
+            part = os.read(ours, 65536)
+        except OSError:  # the other end is closed
+            break
+        if not part:
+            break
+        written += part
+    assert process.wait(60) == 0
+    os.close(ours)
+    return written
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["run", "compare"])  # the others write by click.echo alone
+def test_a_terminal_with_no_color_gets_no_colour(name: str, folder: Path) -> None:
+    command = [sys.executable, "-m", "swarmopt", *ARGUMENTS[name].split()]
+    assert not COLOUR.search(in_terminal(command, folder, NO_COLOR="1"))
+
+
+@pytest.mark.slow
+def test_a_terminal_without_it_may_get_colour(folder: Path) -> None:
+    command = [sys.executable, "-m", "swarmopt", *ARGUMENTS["run"].split()]
+    assert COLOUR.search(in_terminal(command, folder))
