@@ -12,10 +12,10 @@ import torch
 from rich.console import Console
 from torch import Tensor, nn
 
-from swarmopt_pruning import Images, PruningError, Recipe, accuracy, checkpoint, progress
+from swarmopt_pruning import Images, PruningError, Recipe, accuracy, build, checkpoint, progress
 from swarmopt_pruning.augment import mirrored, shifted
 from swarmopt_pruning.checkpoint import Checkpoint, TrainingState, state_of
-from swarmopt_pruning.layout import channels_last
+from swarmopt_pruning.layout import channels_last, sound
 from swarmopt_pruning.train import _first_state, seeded, train
 
 PER_EPOCH = 3
@@ -329,3 +329,31 @@ def test_a_terminal_gets_a_bar_unless_it_is_to_be_quiet(
         train(network(), blobs(), RECIPE, seed=1)
     assert ("training" in shown.getvalue()) == (level == logging.INFO)
     assert not caplog.records
+
+
+def test_a_network_whose_narrow_strided_convolutions_crash_onednn_is_trained_as_it_lies() -> None:
+    wide, narrow, plain = (
+        nn.Sequential(nn.Conv2d(n, 8, k, stride=s))
+        for n, k, s in ((16, 1, 2), (5, 1, 2), (5, 1, 1))
+    )
+    assert sound(wide)
+    assert sound(plain)
+    assert not sound(narrow)
+    assert not sound(build("digits-resnet"))
+    assert sound(build("resnet20-s2"))
+
+    layouts = []
+
+    class Watched(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 1, stride=2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            layouts.append(x.is_contiguous(memory_format=torch.channels_last))
+            found: Tensor = self.conv(x).mean((2, 3))
+            return found
+
+    images = Images(torch.randn(8, 3, 4, 4), torch.arange(8) % 4)
+    train(Watched(), images, Recipe(epochs=1, batch=8), seed=0)
+    assert layouts == [False]

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-
 NARROW = 16  # float32 numbers in a vector of AVX-512
 
 

@@ -128,7 +128,8 @@ class Scorer:
     def _counted(self, tensors: Mapping[str, Tensor], batch: int, most_wrong: float) -> Score:
         """Return how a candidate's tensors answer, so many images at a time."""
         right, seen, loss = 0, 0, 0.0
-        for x, y in zip(self._images.split(batch), self.images.y.split(batch), strict=True):
+        batches = torch.split(self._images, batch), torch.split(self.images.y, batch)
+        for x, y in zip(*batches, strict=True):
             logits = functional_call(
                 self._answering, dict(tensors), (x,), tie_weights=self._shares
             ).float()
