@@ -14,6 +14,7 @@ from swarmopt.algorithm import AnyAlgorithm
 from swarmopt.errors import FinishError, FolderError, SettingError
 from swarmopt.evaluate.evaluator import Evaluator
 from swarmopt.evaluate.resources import Resources
+from swarmopt.evaluate.scheduler import connect
 from swarmopt.evaluate.threads import pinned
 from swarmopt.inputs import (
     Points,
@@ -199,8 +200,10 @@ def execute(
             journal = stack.enter_context(open_journal(folder.path, settings, problem))
         elif run_dir is not None:
             run_folder.check_free(run_dir, overwrite=overwrite, artefacts=problem.artefacts)
-        problem.prepare()
         resources = resources or Resources()
+        if resources.cluster:
+            connect(resources.cluster).close()  # before a network is trained for it, say
+        problem.prepare()
         evaluator = as_evaluator(problem, resources)
         evaluating = stack.enter_context(ExitStack())
         evaluating.enter_context(pinned(resources.threads))

@@ -13,8 +13,18 @@ from pathlib import Path
 import pytest
 from dask_processes import free_port
 
-from swarmopt import SettingError, WorkerError, minimize
+from swarmopt import (
+    Evaluation,
+    Problem,
+    Real,
+    Seeds,
+    SettingError,
+    Space,
+    WorkerError,
+    minimize,
+)
 from swarmopt.evaluate import scheduler
+from swarmopt.types import Matrix
 
 GUARD = 30.0  # seconds; ten are meant
 SCRIPT = """
@@ -141,3 +151,19 @@ def test_tls_without_certificates_says_what_to_set(
     monkeypatch.setenv("DASK_CONFIG", str(tmp_path))
     with pytest.raises(WorkerError, match=r"needs certificates.*DASK_DISTRIBUTED__COMM__TLS__CA_F"):
         minimize(bowl, [(-1, 1)] * 3, cluster="tls://127.0.0.1:1", budget=20)
+
+
+@pytest.mark.slow
+def test_a_cluster_that_is_not_there_is_found_out_before_the_problem_is_prepared() -> None:
+    class Costly(Problem):
+        name = "costly"
+        space = Space([Real(0, 1)])
+
+        def prepare(self) -> None:
+            raise AssertionError("a network was trained for nothing")
+
+        def evaluate(self, x: Matrix, seeds: Seeds, bound: float) -> Evaluation:
+            return Evaluation(x[:, 0])
+
+    with pytest.raises(WorkerError, match="no Dask scheduler answers"):
+        minimize(Costly(), cluster=f"tcp://127.0.0.1:{free_port()}", budget=5)

@@ -122,10 +122,14 @@ def test_the_result_file_says_everything(finished: tuple[Result, Path]) -> None:
     found = json.loads((folder / "result.json").read_text())
     assert {"fun", "nfev", "seed", "algorithm", "before", "after"} <= set(found)
     keys = {
-        "test_accuracy", "held_out_accuracy", "macs", "params", "channels", "bytes",
+        "test_accuracy", "test_error", "held_out_accuracy", "held_out_error",
+        "macs", "params", "channels", "bytes",
         *LATENCY,
     }  # fmt: skip
     assert set(found["before"]) == set(found["after"]) == keys
+    p, n = found["after"]["test_accuracy"], len(load_data("digits").test)
+    assert found["after"]["test_error"] == pytest.approx((p * (1 - p) / n) ** 0.5)
+    assert len(found["finalists"]) > 1
     assert (found["after"]["latency_threads"], found["after"]["latency_batch"]) == (1, 64)
     assert found["combinations"]["after"] < found["combinations"]["before"]
     assert (found["nfev"], found["seed"], found["algorithm"]) == (25, 3, "pso")

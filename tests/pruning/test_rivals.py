@@ -4,10 +4,13 @@ import json
 import math
 from dataclasses import fields, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
 ROOT = Path(__file__).parent.parent.parent
 if not (ROOT / "benchmarks").is_dir():
@@ -20,7 +23,8 @@ from benchmarks.pruning_estimate import estimate  # noqa: E402
 from benchmarks.pruning_methods import METHODS, Chosen  # noqa: E402
 from benchmarks.pruning_protocol import FULL, QUICK, Cell, Protocol, images  # noqa: E402
 from benchmarks.pruning_rivals import RivalError, counts_of  # noqa: E402
-from swarmopt_pruning import ChannelPruning  # noqa: E402
+from swarmopt import Evaluation, Seeds  # noqa: E402
+from swarmopt_pruning import ChannelGraph, ChannelPruning  # noqa: E402
 
 BUDGET = 0.3
 TINY = replace(
@@ -89,11 +93,24 @@ def test_a_method_chooses_the_same_again(place: Bench, name: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_hill_climb_is_no_worse_than_every_known_structure(place: Bench) -> None:
+def test_a_hill_climb_scores_within_the_budget_and_ends_at_the_best_it_saw(
+    place: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[float, tuple[int, ...]]] = []
+    evaluate = place.problem.evaluate
+
+    def watched(x: Any, seeds: Seeds, bound: float) -> Evaluation:
+        found = evaluate(x, seeds, bound)
+        seen.append((float(found.cost[0]), tuple(place.counts(x[0]).tolist())))
+        return found
+
+    monkeypatch.setattr(place.problem, "evaluate", watched)
     chosen = METHODS["hill"].choose(place, 3)
-    climbed = place.scorer(reconstruct=True).score(chosen.counts).accuracy
-    starts = [place.scorer(reconstruct=True).score(place.known(n)) for n in place.problem.known]
-    assert climbed >= max(score.accuracy for score in starts) - 0.05  # MACs count a little too
+    assert all(place.share(np.array(counts)) <= BUDGET for _, counts in seen)
+    assert len({counts for _, counts in seen}) == len(seen)
+    assert min(seen)[0] == {counts: cost for cost, counts in seen}[tuple(chosen.counts.tolist())]
+    starts = {tuple(place.known(name).tolist()) for name in place.problem.known}
+    assert starts <= {counts for _, counts in seen}
 
 
 @pytest.mark.slow
@@ -179,8 +196,7 @@ def test_a_rival_that_fails_is_a_record_with_its_words(
 def test_counts_of_a_network_that_others_have_pruned_are_read_from_its_tensors(
     place: Bench,
 ) -> None:
-    counts = place.problem.graph.widths.copy()
-    counts[0] -= 3
+    counts = place.problem.graph.widths - 3
     small = place.problem.scorer.plan(counts).apply(place.model)
     assert counts_of(place, small).tolist() == counts.tolist()
     name = place.problem.graph.groups[0].where[0].tensor
@@ -188,6 +204,17 @@ def test_counts_of_a_network_that_others_have_pruned_are_read_from_its_tensors(
     delattr(small.get_submodule(module), leaf)
     with pytest.raises(RivalError, match=f"no {name}"):
         counts_of(place, small)
+
+
+def test_channels_that_a_linear_layer_reads_many_times_count_once() -> None:
+    model = nn.Sequential(nn.Conv2d(1, 6, 3), nn.Flatten(), nn.Linear(6 * 4, 3)).eval()
+    graph = ChannelGraph.trace(model, (torch.zeros(2, 1, 4, 4),))
+    here: Any = SimpleNamespace(model=model, problem=SimpleNamespace(graph=graph))
+    small: Any = graph.plan({graph.names[0]: 4}).apply(model)
+    assert counts_of(here, small).tolist() == [4]
+    small[2] = nn.Linear(4 * 4 + 1, 3)
+    with pytest.raises(RivalError, match="keeps"):
+        counts_of(here, small)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """What a network costs and is worth, measured: the two columns of the report."""
 
+import math
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,7 +24,9 @@ class Figures:
 
     Attributes:
         test_accuracy: share of the test images, seen for the first time here.
-        held_out_accuracy: share of the images that scored the candidates.
+        test_error: standard error of that, as a share: what the choice of images makes of it.
+        held_out_accuracy: share of the held-out images, some of which scored the candidates.
+        held_out_error: its standard error.
         macs: multiply-adds of one image.
         params: entries of all parameters.
         channels: of all groups of the channel graph together.
@@ -36,7 +39,9 @@ class Figures:
     """
 
     test_accuracy: float
+    test_error: float
     held_out_accuracy: float
+    held_out_error: float
     macs: int
     params: int
     channels: int
@@ -64,9 +69,12 @@ def figures(model: nn.Module, data: Splits, *, channels: int, original: ModelNam
     example = data.held_out.x[:1]
     images = data.held_out.x[torch.arange(LATENCY_BATCH) % len(data.held_out)]
     latency = measure_latency(model, (images,), threads=torch.get_num_threads())
+    tested, held_out = accuracy(model, data.test), accuracy(model, data.held_out)
     return Figures(
-        test_accuracy=accuracy(model, data.test),
-        held_out_accuracy=accuracy(model, data.held_out),
+        test_accuracy=tested,
+        test_error=sampling_error(tested, len(data.test)),
+        held_out_accuracy=held_out,
+        held_out_error=sampling_error(held_out, len(data.held_out)),
         macs=count_macs(model, (example,)),
         params=count_params(model),
         channels=channels,
@@ -77,6 +85,11 @@ def figures(model: nn.Module, data: Splits, *, channels: int, original: ModelNam
         latency_threads=latency.threads,
         bytes=n_bytes(model, original),
     )
+
+
+def sampling_error(share: float, n: int) -> float:
+    """Return the standard error of a share of n images: the binomial one."""
+    return math.sqrt(share * (1 - share) / n)
 
 
 def largest_difference(one: nn.Module, other: nn.Module, x: Tensor) -> float:

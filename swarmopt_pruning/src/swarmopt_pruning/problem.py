@@ -33,7 +33,7 @@ from swarmopt_pruning.machine import workers_that_fit
 from swarmopt_pruning.measure import Figures, figures, largest_difference
 from swarmopt_pruning.moments import Moments, measure_moments
 from swarmopt_pruning.original import load_weights, make_original, trained
-from swarmopt_pruning.report import draw_channels, pictures, table
+from swarmopt_pruning.report import choice, draw_channels, pictures, table
 from swarmopt_pruning.score import Scorer
 from swarmopt_pruning.selection import chosen, evaluated
 from swarmopt_pruning.starts import known_points
@@ -443,7 +443,8 @@ class ChannelPruning(Problem):
             return ""
         return (
             table(result.report["before"], result.report["after"])
-            + f"\nartefacts: {PLAN}, {WEIGHTS}, {CHANNELS}, convergence.png, result.json;"
+            + f"\n{choice(result.report.get('finalists', ()))}".rstrip()
+            + f"\nartefacts: {PLAN}, {WEIGHTS}, {CHANNELS}, {FRONT}, convergence.png, result.json;"
             + "\nuse them with swarmopt_pruning.load(folder)"
         )
 

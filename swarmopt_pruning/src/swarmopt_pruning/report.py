@@ -23,7 +23,10 @@ ROWS = (
 
 
 def table(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
-    """Return the figures before and after as text: accuracy in percent, and points lost."""
+    """Return the figures before and after as text: accuracy in percent, and points lost.
+
+    What follows an accuracy is its standard error, as far as the images are a sample.
+    """
     drawn = Table(box=SIMPLE_HEAD, pad_edge=False)
     for column in ("", "before", "after", "removed"):
         drawn.add_column(column, justify="left" if not column else "right")
@@ -31,7 +34,9 @@ def table(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
         old, new = before[key], after[key]
         if key.endswith("accuracy"):
             lost = 100 * (old - new)
-            drawn.add_row(title, f"{100 * old:.2f} %", f"{100 * new:.2f} %", f"{lost:.2f} points")
+            error = key.replace("accuracy", "error")
+            shown = (f"{100 * x[key]:.2f} ± {100 * x[error]:.2f} %" for x in (before, after))
+            drawn.add_row(title, *shown, f"{lost:.2f} points")
         else:
             text = "{:,.3f}" if isinstance(old, float) else "{:,}"
             removed = f"{100 * (1 - new / old):.1f} %" if old else "-"
@@ -42,6 +47,23 @@ def table(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
     Console(file=printed, width=88, color_system=None).print(drawn)
     lines = printed.getvalue().splitlines()
     return "\n".join(line.rstrip() for line in lines if line.strip())
+
+
+def choice(finalists: Sequence[Mapping[str, Any]]) -> str:
+    """Return which of several finalists was chosen, as a line; "" for one alone.
+
+    Args:
+        finalists: from the report, the best first.
+    """
+    if len(finalists) < 2:
+        return ""
+    best, n = finalists[0], len(finalists)
+    last = best["trials"][-1]
+    right = f"{100 * last['accuracy']:.2f} %"
+    return (
+        f"chosen of {n} finalists: {best['origin']}, {right} of unseen held-out images after "
+        f"{last['epochs']} epochs"
+    )
 
 
 def _how(figures: Mapping[str, Any]) -> str:
