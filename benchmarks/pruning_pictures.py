@@ -75,7 +75,19 @@ def _accuracy(protocol: Protocol, records: Sequence[Record], path: Path) -> Path
         if about := original(network):
             axis.axhline(100 * about["test_accuracy"], color="0.5", linestyle=":", label="original")
         axis.set(title=network, xlabel="MACs, % of the original", ylabel="test accuracy, %")
-    axes[0][-1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8, frameon=False)
+    handles = {
+        label: handle
+        for axis in axes[0]
+        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
+    }
+    axes[0][-1].legend(
+        [*handles.values()],
+        [*handles],
+        loc="center left",
+        bbox_to_anchor=(1.0, 0.5),
+        fontsize=8,
+        frameon=False,
+    )
     return _saved(figure, path)
 
 
@@ -129,7 +141,8 @@ def _curves(found: Mapping[str, Sequence[Record]], title: str, path: Path) -> Pa
                     n, cost, where="post", linewidth=1, label=label, color=STYLES[method]["color"]
                 )
     axis.set(title=title, xlabel="scores", ylabel="least cost until then")
-    axis.legend(fontsize=8, frameon=False)
+    if axis.get_legend_handles_labels()[0]:
+        axis.legend(fontsize=8, frameon=False)
     return _saved(figure, path)
 
 

@@ -1,5 +1,6 @@
 """What tests share: whether they take their time, and processes of Dask."""
 
+import logging
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,17 @@ settings.register_profile(
     "any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("any-machine")
+
+
+@pytest.fixture(autouse=True)
+def _loggers_as_they_were() -> Iterator[None]:
+    """Take back what the command makes of the loggers: its stream is that of one test."""
+    loggers = [logging.getLogger(name) for name in ("swarmopt", "swarmopt_pruning")]
+    before = [(log, log.handlers, log.level) for log in loggers]
+    yield
+    for log, handlers, level in before:
+        log.handlers = handlers
+        log.setLevel(level)
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import pickle
 import subprocess
 import sys
@@ -249,11 +248,14 @@ def test_every_candidate_is_repaired_to_the_budget_before_it_is_scored() -> None
         assert (problem.graph.macs(problem.constraints.counts(x)) > limit).any()
 
 
-def test_a_trained_original_is_cached_and_a_damaged_cache_is_replaced(cache: Path) -> None:
+def test_a_trained_original_is_cached_and_a_damaged_cache_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     settings = {**QUICK, "epochs": 1, "force": True}
     one = ChannelPruning(**settings)
     one.prepare()
-    path = max((cache / "swarmopt").glob("digits-cnn-*.safetensors"), key=os.path.getmtime)
+    [path] = (tmp_path / "swarmopt").glob("digits-cnn-*.safetensors")
     weights = path.read_bytes()
     path.write_bytes(weights[: len(weights) // 2])
     other = ChannelPruning(**settings)

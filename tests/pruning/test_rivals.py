@@ -317,6 +317,8 @@ def test_there_is_a_picture_of_everything_also_of_one_seed(tmp_path: Path) -> No
     made = pruning_pictures.draw(TINY, found, tmp_path)
     assert len(made) == 4
     assert all(path.stat().st_size > 1_000 for path in made)
+    known = [record("uniform", 1, curve=[])]
+    assert len(pruning_pictures.draw(FULL, [{**known[0], "network": "resnet20-s2"}], tmp_path)) == 4
     failed = {k: v for k, v in record("fastnas", 1, error="no").items() if k != "test"}
     assert pruning_pictures.draw(TINY, [failed], tmp_path) == []
 
