@@ -69,8 +69,8 @@ def write_front(evaluated: Evaluated, names: Sequence[str], file: Path, picture:
         evaluated.macs.astype(float),
         100 * evaluated.accuracy,
         x_label="MACs",
-        y_label="held-out accuracy before training, %",
+        y_label="held-out accuracy, %",
         more_y=True,
-        title="Everything that was scored to the end",
+        title="Scored before any training",
     )
     write_whole(picture, as_bytes(drawn, "png"))
