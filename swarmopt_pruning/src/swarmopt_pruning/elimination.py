@@ -16,9 +16,9 @@ from torch import Tensor
 
 from swarmopt_pruning.graph import ChannelGraph
 from swarmopt_pruning.moments import Moments, as_matrices
+from swarmopt_pruning.reconstruct import RIDGE
 
 Floats = NDArray[np.float64]
-RIDGE = 1e-3  # of the mean variance
 
 
 @dataclass(eq=False)
@@ -112,20 +112,15 @@ def _readers(weight: Tensor, moments: Moments, units: Tensor, n_units: int) -> l
     groups = moments.groups
     matrices = as_matrices(weight.detach().cpu(), groups, transposed=moments.transposed).double()
     covariance = moments.covariance(centred=True)
-    n_in, taps = matrices.shape[2:]
+    n_in = matrices.shape[2]
     of_group = units.view(-1, n_in) if len(units) >= groups * n_in else units[None]
     readers = []
     for number in range(groups):
         mine = of_group[number % len(of_group)]
-        columns = [
-            (inputs[:, None] * moments.taps + torch.arange(moments.taps)).flatten()
-            for unit in range(n_units)
-            for inputs in [(mine == unit).nonzero().flatten()]
-        ]
+        columns = [moments.columns((mine == unit).nonzero().flatten()) for unit in range(n_units)]
         if len({len(each) for each in columns}) > 1 or not len(columns[0]):
             continue  # it reads some of them only
-        rows = matrices[number]
-        rows = rows.flatten(1) if moments.taps == taps else rows.transpose(1, 2).flatten(0, 1)
+        rows = moments.rows(matrices[number])
         inside = covariance[number]
         ridge = RIDGE * float(inside.diagonal().mean())
         if ridge <= 0:

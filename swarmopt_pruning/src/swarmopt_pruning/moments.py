@@ -56,6 +56,19 @@ class Moments:
         """(groups, inputs * taps) average of the patches."""
         return self.pivot.cpu().double() + self.total / self.n
 
+    def columns(self, inputs: Tensor) -> Tensor:
+        """Return the columns of some inputs of a group: (len(inputs) * taps,)."""
+        return (inputs[:, None] * self.taps + torch.arange(self.taps)).flatten()
+
+    def rows(self, matrix: Tensor) -> Tensor:
+        """Return one group's (outputs, inputs, taps) weights as rows over the columns.
+
+        Where a patch is known place by place only, each tap of an output is a row of its own.
+        """
+        if self.taps == matrix.shape[2]:
+            return matrix.flatten(1)
+        return matrix.transpose(1, 2).flatten(0, 1)
+
     def add(self, rows: Tensor) -> None:
         """Take (groups, n, inputs * taps) patches into account."""
         rows = rows - self.pivot[:, None, :]

@@ -97,12 +97,8 @@ class Reconstruction:
         kept = _kept_inputs(cut, groups, full.shape[2])
         new, shift = [], []
         for group, inputs in enumerate(kept):
-            columns = (inputs[:, None] * moments.taps + torch.arange(moments.taps)).flatten()
+            columns, rows = moments.columns(inputs), moments.rows(full[group])
             n_out, _, taps = full[group].shape
-            if moments.taps == taps:
-                rows = full[group].flatten(1)
-            else:  # known place by place: each tap is an output of its own
-                rows = full[group].transpose(1, 2).flatten(0, 1)
             refit = self._solved(rows, covariance[group], columns, cut.tensor)
             mean = moments.mean[group]
             lost = rows @ mean - refit @ mean[columns]

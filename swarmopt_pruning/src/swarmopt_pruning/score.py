@@ -30,8 +30,6 @@ from swarmopt_pruning.plan import PruningPlan
 from swarmopt_pruning.reconstruct import Reconstruction
 from swarmopt_pruning.trace import evaluation_copy, first_names
 
-STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
-
 
 @dataclass(frozen=True)
 class Score:

@@ -74,7 +74,7 @@ def additive(constraints: ConstraintSet, budget: Budget, curves: Floats) -> Floa
     points = [
         _narrowed(constraints, budget, curves),
         threshold(constraints, budget, curves),
-        constraints.repair(constraints.whole[None], budget)[0],
+        uniform_point(constraints, budget),
     ]
     found: list[Floats] = []
     for point in points:
