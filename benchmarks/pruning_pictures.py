@@ -49,10 +49,11 @@ def draw(protocol: Protocol, records: Sequence[Record], folder: Path) -> list[Pa
 
 def _accuracy(protocol: Protocol, records: Sequence[Record], path: Path) -> Path:
     """Draw accuracy against MACs, with standard errors; a panel for each network."""
-    networks = list(dict.fromkeys(network for network, _ in protocol.columns))
+    columns = [column for column in protocol.columns if of_column(records, *column)]
+    networks = list(dict.fromkeys(network for network, _ in columns))
     figure, axes = plt.subplots(1, len(networks), figsize=(6.5 * len(networks), 5), squeeze=False)
     for axis, network in zip(axes[0], networks, strict=True):
-        budgets = sorted(budget for name, budget in protocol.columns if name == network)
+        budgets = sorted(budget for name, budget in columns if name == network)
         for place, method in enumerate(SHOWN):
             points = []
             for budget in budgets:
@@ -74,7 +75,13 @@ def _accuracy(protocol: Protocol, records: Sequence[Record], path: Path) -> Path
                 )
         if about := original(network):
             axis.axhline(100 * about["test_accuracy"], color="0.5", linestyle=":", label="original")
-        axis.set(title=network, xlabel="MACs, % of the original", ylabel="test accuracy, %")
+        axis.set(
+            title=network,
+            xlabel="MACs, % of the original (methods side by side)",
+            ylabel="test accuracy, %",
+            xticks=[100 * budget for budget in budgets],
+            xlim=(100 * budgets[0] - 4, 100 * budgets[-1] + 4),
+        )
     handles = {
         label: handle
         for axis in axes[0]
