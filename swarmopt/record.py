@@ -81,6 +81,8 @@ def opened(folder: Path, *, in_use: bool | None = None) -> Iterator[sqlite3.Conn
         with database.reading(path, in_use=lock.in_use(folder) if in_use is None else in_use) as db:
             db.execute("BEGIN")  # all that is read is of one moment
             yield db
+    except BrokenPipeError:  # of where it is written to
+        raise
     except (sqlite3.Error, OSError, OverflowError, TypeError, ValueError) as error:
         raise unreadable(path, error) from error
 

@@ -29,6 +29,15 @@ def test_a_comparison_shows_tables_and_a_sentence_a_pair(
     assert load("c").complete
 
 
+def test_expected_running_times_are_to_one_target(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["compare", "--problem", "sphere:dim=3", "--algorithms", "ssa,random-search", "--only"]
+    assert call([*words, "--budget", "200", "--workers", "0", "--seeds", "3"]) == 0
+    head, _, *rows = capsys.readouterr().out.split("ERT to ")[1].splitlines()[:4]
+    assert float(head) < 1e-4
+    assert int(rows[0].split()[-1]) <= 200
+    assert rows[1].endswith("not reached ")
+
+
 def test_the_same_command_goes_on_and_another_budget_is_a_usage_error(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -99,10 +99,10 @@ def test_an_interrupted_comparison_goes_on_with_what_is_missing(
     ("change", "says"),
     [
         ({"budget": 41}, "another budget: recorded 40, given 41"),
-        ({"problems": "sphere:dim=3"}, "another problem.sphere:dim=2"),
+        ({"problems": "sphere:dim=3"}, "another set of problems: recorded .*dim=2.* given .*dim=3"),
         ({"problems": {"sphere:dim=2": "sphere:dim=3"}}, "another problem.sphere:dim=2.space"),
-        ({"algorithms": ["pso"]}, "another algorithm.de"),
-        ({"algorithms": ["pso", "de", "ga"]}, "another algorithm.ga"),
+        ({"algorithms": ["pso"]}, "another set of algorithms"),
+        ({"algorithms": ["pso", "de", "ga"]}, "another set of algorithms"),
         ({"algorithms": {"pso": "pso:population=9", "de": "de"}}, "settings.population"),
         ({"algorithms": ["de", "pso"]}, "another order of problems or algorithms"),
         ({"x0": {"sphere:dim=2": [0.0, 0.0]}}, "another x0"),
@@ -115,6 +115,14 @@ def test_other_settings_are_refused_by_name_and_nothing_is_lost(
     with pytest.raises(SettingError, match=says):
         compare(**{**GIVEN, **change}, out=folder)
     assert keys(load(folder)) == before
+
+
+def test_fewer_seeds_than_are_there_are_said_to_be_all_of_them(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    there = load(folder).seeds
+    assert compare(**{**GIVEN, "seeds": 1}, out=folder).seeds == there
+    assert f"it goes on with all {len(there)} of them" in caplog.text
 
 
 def test_a_failed_run_keeps_its_traceback_and_is_not_tried_again(

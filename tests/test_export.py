@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+import subprocess
 import sys
 import warnings
 from pathlib import Path
@@ -88,6 +90,18 @@ def test_without_out_the_table_goes_to_stdout(
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "evaluation,batch,seconds,outcome,cost,violation,a,n,k"
     assert len(lines) == 151
+
+
+def test_a_reader_who_has_seen_enough_gets_no_word_of_a_damaged_record(
+    run: tuple[Path, Result],
+) -> None:
+    words = [sys.executable, "-m", "swarmopt", "export", str(run[0])]
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as gone:
+        found = subprocess.run(words, stdout=gone, stderr=subprocess.PIPE, text=True, check=False)
+    assert found.returncode == 1
+    assert "cannot be read" not in found.stderr
 
 
 def test_a_comparison_is_a_row_a_run(compared: Path, tmp_path: Path) -> None:

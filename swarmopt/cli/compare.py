@@ -135,11 +135,13 @@ def _show(comparison: Comparison, judgement: Judgement, path: Path) -> None:
     if not console.is_terminal:
         console.width = WIDE
     seeds = count_text(len(comparison.seeds), "seed")
-    title = f"final costs; {comparison.budget:,} evaluations, {seeds}"
+    title = f"final costs; {count_text(comparison.budget, 'evaluation')}, {seeds}"
     for on in judgement.problems:
         click.echo()
         console.print(_table(on, title))
-    click.echo("\nERT: expected evaluations to the hardest target shown that any run reached.\n")
+    click.echo(
+        "\nERT: expected evaluations to the hardest target that a run of any algorithm reached.\n"
+    )
     for text in (*judgement.notes, *judgement.sentences):
         click.echo(printable(text))
     click.echo(f"folder: {printable(str(path))}")
@@ -158,7 +160,7 @@ def _table(on: OnProblem, title: str) -> Table:
         "infeasible": [
             f"{e.n_infeasible} of {e.n}" if e.n_infeasible else "" for e in on.summaries
         ],
-        "ERT": [_ert(on, entry.algorithm) for entry in on.summaries],
+        **_expected(on),
     }
     shown = {head: texts for head, texts in columns.items() if any(texts)}
     for name in shown:
@@ -168,8 +170,17 @@ def _table(on: OnProblem, title: str) -> Table:
     return table
 
 
-def _ert(on: OnProblem, algorithm: str) -> str:
-    """Return the expected running time to the hardest target that was reached."""
-    runtimes = on.anytime.runtimes.get(algorithm, ()) if on.anytime else ()
-    reached = [runtime for runtime in runtimes if runtime.n_reached]
-    return f"{reached[-1].ert:,.0f} to {reached[-1].target:.3g}" if reached else ""
+def _expected(on: OnProblem) -> dict[str, list[str]]:
+    """Return the column of expected running times: to one target, the same for all."""
+    if on.anytime is None:
+        return {}
+    of = on.anytime.runtimes
+    reached = [runtime.target for found in of.values() for runtime in found if runtime.n_reached]
+    if not reached:
+        return {}
+    hardest = min(reached)
+    texts = []
+    for entry in on.summaries:
+        found = [r for r in of.get(entry.algorithm, ()) if r.target == hardest]
+        texts.append(f"{found[0].ert:,.0f}" if found and found[0].n_reached else "not reached")
+    return {f"ERT to {hardest:.3g}": texts}

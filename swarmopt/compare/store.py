@@ -87,6 +87,12 @@ class Store:
 
     def _add_seeds(self, before: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
         seeds = list(dict.fromkeys([*before["seeds"], *settings["seeds"]]))
+        if len(seeds) > len(settings["seeds"]):
+            log.warning(
+                "the comparison in %s has other seeds too; it goes on with all %d of them",
+                self.path,
+                len(seeds),
+            )
         if seeds == before["seeds"]:
             return
         document = {**before, "seeds": seeds}
@@ -174,7 +180,15 @@ def _write_toml(folder: Path, settings: Mapping[str, Any]) -> None:
 def _check_same(path: Path, before: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
     """Raise SettingError, which names the difference, unless both are of one comparison."""
     old, new = ({k: v for k, v in s.items() if k not in GROWING} for s in (before, settings))
-    found = difference(old, new)
+    found = next(
+        (
+            (f"set of {key}s", list(old[key]), list(new[key]))
+            for key in ("problem", "algorithm")
+            if set(old[key]) != set(new[key])
+        ),
+        None,
+    )
+    found = found or difference(old, new)
     if found is None:
         found = difference(new, old)
         found = found and (found[0], found[2], found[1])
