@@ -71,8 +71,8 @@ def opened(folder: Path, *, in_use: bool | None = None) -> Iterator[sqlite3.Conn
         in_use: whether a process may be writing to it; None: as its lock says.
 
     Raises:
-        FolderError: there is none, or it cannot be read or is damaged; also what is found while the
-            record is open.
+        FolderError: there is none, or it cannot be read or is damaged; so is whatever else goes
+            wrong in the body, which had better only read.
     """
     path = Path(folder) / FILE
     if not path.is_file():
@@ -81,8 +81,6 @@ def opened(folder: Path, *, in_use: bool | None = None) -> Iterator[sqlite3.Conn
         with database.reading(path, in_use=lock.in_use(folder) if in_use is None else in_use) as db:
             db.execute("BEGIN")  # all that is read is of one moment
             yield db
-    except BrokenPipeError:  # of where it is written to
-        raise
     except (sqlite3.Error, OSError, OverflowError, TypeError, ValueError) as error:
         raise unreadable(path, error) from error
 

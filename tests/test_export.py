@@ -104,6 +104,41 @@ def test_a_reader_who_has_seen_enough_gets_no_word_of_a_damaged_record(
     assert "cannot be read" not in found.stderr
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is always full")
+@pytest.mark.parametrize("what", ["run", "compared"])
+def test_a_full_disk_is_named_and_the_record_not_blamed(
+    what: str, request: pytest.FixtureRequest, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    source = request.getfixturevalue(what)
+    folder = source[0] if what == "run" else source
+    out, opens = tmp_path / "a.csv", Path.open
+
+    def full(path: Path, *args: Any, **more: Any) -> Any:
+        if path != out:
+            return opens(path, *args, **more)
+        path.touch()
+        return opens(Path("/dev/full"), "w", encoding="utf-8", newline="")
+
+    monkeypatch.setattr(Path, "open", full)
+    assert call(["export", str(folder), "--out", str(out)]) == 1
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert told == f"error: {out} cannot be written: No space left on device"
+    assert not out.exists()
+
+
+def test_a_terminal_is_not_moved_by_what_a_folder_holds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = Space(k=Categorical(["\x1b[2Jgone", "plain"]))
+    minimize(lambda p: float(p["k"] == "plain"), space, budget=2, seed=0, run_dir=tmp_path / "run")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    assert call(["export", str(tmp_path / "run")]) == 0
+    shown = capsys.readouterr().out
+    assert "\\x1b[2Jgone" in shown
+    assert "\x1b" not in shown
+
+
 def test_a_comparison_is_a_row_a_run(compared: Path, tmp_path: Path) -> None:
     assert call(["export", str(compared), "--out", str(tmp_path / "c.csv")]) == 0
     with (tmp_path / "c.csv").open(newline="") as file:

@@ -4,13 +4,16 @@ import contextlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING
 
 import click
 
 from swarmopt.cli.help import examples
 from swarmopt.errors import FolderError
 from swarmopt.terminal import printable
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 
 @click.command(
@@ -61,10 +64,10 @@ def export(folder: Path, *, kind: str, out: Path | None) -> None:
 
 
 @contextlib.contextmanager
-def _opened(out: Path | None) -> Iterator[TextIO]:
-    """Open a new file, or stdout."""
+def _opened(out: Path | None) -> Iterator["SupportsWrite[str]"]:
+    """Open a new file, which is taken away when it cannot be written whole, or stdout."""
     if out is None:
-        yield sys.stdout
+        yield _Screen() if sys.stdout.isatty() else sys.stdout
         return
     try:
         file = out.open("x", encoding="utf-8", newline="")
@@ -73,10 +76,24 @@ def _opened(out: Path | None) -> Iterator[TextIO]:
             f"{out} exists and is left as it is; give another file with --out"
         ) from None
     except OSError as error:
-        raise FolderError(f"{out} cannot be written: {error.strerror or error}") from error
+        raise _unwritten(out, error) from error
     try:
         with file:
             yield file
-    except BaseException:
+    except BaseException as error:
         out.unlink()
+        if isinstance(error, OSError) and not isinstance(error, FolderError):
+            raise _unwritten(out, error) from error
         raise
+
+
+def _unwritten(out: Path, error: OSError) -> FolderError:
+    return FolderError(f"{out} cannot be written: {error.strerror or error}")
+
+
+class _Screen:
+    """A terminal, which shows what names of a stranger hold and does not obey it."""
+
+    def write(self, text: str) -> int:
+        """Show a text."""
+        return sys.stdout.write(printable(text))

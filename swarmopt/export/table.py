@@ -5,9 +5,10 @@ may be a stranger's. Numbers are written so that they read back exactly.
 """
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from swarmopt import record
 from swarmopt.compare.comparison import Comparison
@@ -17,11 +18,14 @@ from swarmopt.report.described import space_of
 from swarmopt.rows import CHUNK, Rows
 from swarmopt.space import Space
 
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
+
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 HEAD = ("evaluation", "batch", "seconds", "outcome", "cost", "violation")
 
 
-def write_run(folder: Path, file: TextIO) -> int:
+def write_run(folder: Path, file: "SupportsWrite[str]") -> int:
     """Write all evaluations of a run, in the order asked, and return how many there are.
 
     Args:
@@ -33,15 +37,26 @@ def write_run(folder: Path, file: TextIO) -> int:
     """
     check_run(folder)
     writer = csv.writer(file, lineterminator="\n")
+    n = -1
+    with closing(_read(folder)) as lines:
+        for n, line in enumerate(lines):  # noqa: B007 - the head is line 0
+            writer.writerow(line)
+    return n
+
+
+def _read(folder: Path) -> Generator[list[Any]]:
+    """Return the head and what the file says of each evaluation.
+
+    Who writes them does so outside of the record: a disk that is full is no damage of it.
+    """
     with record.opened(folder) as db:
         log = record.verify(db, folder / record.FILE)
         names = tuple(map(str, log.about["names"]))
         space = space_of(str(log.about["space"]), names)
-        writer.writerow([*HEAD, *map(harmless, names)])
+        yield [*HEAD, *map(harmless, names)]
         reader = log.reader.again(db)
         while len(rows := reader.next(CHUNK)):
-            writer.writerows(_lines(rows, space))
-    return log.n
+            yield from _lines(rows, space)
 
 
 def _lines(rows: Rows, space: Space | None) -> Iterator[list[Any]]:
@@ -62,7 +77,7 @@ def _lines(rows: Rows, space: Space | None) -> Iterator[list[Any]]:
         ]
 
 
-def write_comparison(comparison: Comparison, file: TextIO) -> int:
+def write_comparison(comparison: Comparison, file: "SupportsWrite[str]") -> int:
     """Write the finished runs of a comparison, and return how many there are."""
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(
