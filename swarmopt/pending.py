@@ -50,6 +50,8 @@ class Pending:
         """The rows that are still to be evaluated, ascending."""
         if self.complete:
             return np.empty(0, np.int64)
+        if not self._parts:
+            return np.arange(len(self.batch))
         known = np.zeros(len(self.batch), bool)
         for part in self._parts:
             known[part.rows] = True

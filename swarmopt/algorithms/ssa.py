@@ -41,7 +41,7 @@ from swarmopt.algorithms.ssa_state import (
     Shares,
     SSAState,
 )
-from swarmopt.algorithms.ssa_survey import SURVEYED, Survey
+from swarmopt.algorithms.ssa_survey import LEAST, SURVEYED, Survey, late
 from swarmopt.domain import Domain
 from swarmopt.errors import SettingError, UnknownNameError
 from swarmopt.settings import check_fields
@@ -136,9 +136,14 @@ class SSA:
             return self._offspring(state, flock, flock.unit, rng)
         lowest = survey.dive()
         dive = np.empty((0, state.columns.domain.d)) if lowest is None else lowest[None]
-        known = np.concatenate([survey.archive.unit, dive])
+        known = survey.archive.unit
+        if state.columns.purely_discrete:
+            known = np.concatenate([known, dive])
         offspring = self._offspring(state, flock, known, rng)
-        return led(survey, state.columns, state.batch, dive, offspring)
+        least = state.batch
+        if late(state.columns.domain.d, state.n_told):
+            least = max(least, math.ceil(LEAST * state.n))
+        return led(survey, state.columns, least, dive, offspring)
 
     def _offspring(self, state: SSAState, flock: Flock, known: Matrix, rng: Generator) -> Birds:
         """Return a whole generation: each role's share.

@@ -7,9 +7,10 @@ the more, and none but the diver where it is trusted wholly. The others are told
 model with the costs that the landscape predicts (Hansen, "A global surrogate assisted CMA-ES",
 2019).
 
-Fitting takes more time than all else. At first a landscape is fitted after every generation. Later
-in a run it rests for some generations, in which all offspring fly, after a dive that loses: none
-after the first in a row, then 1, 3 and 7. A dive that wins has it fitted every time again.
+Fitting takes more time than all else. At first a landscape is fitted after every generation,
+however few fly. Later in a run half of a generation flies at least, and after a dive that loses the
+landscape rests for some generations, in which all fly: none after the first in a row, then 1, 3
+and 7. A dive that wins has it fitted every time again.
 """
 
 import math
@@ -30,8 +31,8 @@ TRUSTED, DOUBTED = 0.6, 0.2  # Kendall's tau from which on no offspring need fly
 TRUSTED_OF_MIXED, DOUBTED_OF_MIXED = 0.9, 0.4  # where rounding bends what reals do
 FURTHER, NEARER = 1.5, 0.6  # factors on reach after a dive
 FURTHEST, NEAREST_REACH = 2.0, 0.2
-EARLY = 100  # evaluations a variable in which no landscape rests
-LATE = 300  # and in which none rests that is trusted wholly
+EARLY = 100  # evaluations a variable in which no landscape rests and as few fly as are needed
+LEAST = 0.5  # of a generation flies later, however much the landscape is trusted
 DOUBLINGS = 3  # of a rest, at most
 
 
@@ -103,23 +104,19 @@ class Survey:
             n_told: evaluations of the run so far.
         """
         reach = min(max(self.reach * (FURTHER if won else NEARER), NEAREST_REACH), FURTHEST)
-        rests = not won and n_told >= self._busy
+        rests = not won and late(self.archive.unit.shape[1], n_told)
         rest = 2 ** min(self.n_lost, DOUBLINGS) - 1 if rests else 0
         return Survey(self.archive, self.landscape, reach, 0 if won else self.n_lost + 1, rest)
-
-    @property
-    def _busy(self) -> int:
-        """In how many evaluations of a run such a landscape as the present one does not rest."""
-        if self.landscape is None:
-            return 0
-        columns = self.landscape.coordinates.columns
-        trusted = self.landscape.trust >= _bounds(columns)[0]
-        return (LATE if trusted else EARLY) * columns.domain.d
 
     def fitted(self, columns: Columns, leader: Vector, model: FlockModel | None) -> "Survey":
         """Return the survey with a new landscape, around the leader."""
         landscape = fitted(self.archive, columns, leader, model)
         return Survey(self.archive, landscape, self.reach, self.n_lost, self.rest)
+
+
+def late(d: int, n_told: int) -> bool:
+    """Return whether a run over d variables has so many evaluations that time counts as well."""
+    return n_told >= EARLY * d
 
 
 def _bounds(columns: Columns) -> tuple[float, float]:
