@@ -29,7 +29,7 @@ is started anew with another seed until then. What was chosen, and why:
   GA is `MixedVariableGA` where a variable is discrete, pymoo's answer to mixed variables.
 - **mealpy L-SHADE, GA, SSA**: defaults, population clip(budget / 25, 20, 100), as many epochs as
   the budget allows; rounding in the evaluation, as mealpy's own integer variables do.
-- **optuna TPE**: multivariate, otherwise default; up to 1,000 evaluations, since its cost
+- **optuna TPE**: multivariate, otherwise default; up to 2,000 evaluations, since its cost
   grows with their number.
 - **nevergrad NGOpt**: told the budget and the kinds of the variables, from which it chooses.
 """
@@ -446,6 +446,6 @@ PEERS = (
     Peer("mealpy-LSHADE", "mealpy", "mealpy", mealpy_lshade, anytime=False),
     Peer("mealpy-GA", "mealpy", "mealpy", mealpy_ga, anytime=False),
     Peer("mealpy-SSA", "mealpy", "mealpy", mealpy_ssa, anytime=False),
-    Peer("optuna-TPE", "optuna", "optuna", optuna_tpe, most=1_000),
+    Peer("optuna-TPE", "optuna", "optuna", optuna_tpe, most=2_000),
     Peer("nevergrad-NGOpt", "nevergrad", "nevergrad", nevergrad_ngopt, anytime=False),
 )

@@ -28,6 +28,7 @@ from swarmopt.algorithm import Horizon
 from swarmopt.algorithms import flock_model, moves, ssa_roles
 from swarmopt.algorithms.flock_model import FlockModel
 from swarmopt.algorithms.ssa_columns import Columns
+from swarmopt.algorithms.ssa_credit import credited, cuts, shared, succeeded
 from swarmopt.algorithms.ssa_flight import led, together
 from swarmopt.algorithms.ssa_flock import NEAREST, Flock, SuccessMemory, Watch, nearest
 from swarmopt.algorithms.ssa_state import (
@@ -151,7 +152,7 @@ class SSA:
         In a purely discrete space none of it is among the known points, (m, d).
         """
         columns, n = state.columns, state.n
-        a, b = _cuts(state.share, n, rng.random())
+        a, b = cuts(state.share, n, rng.random())
         role = np.zeros(n, np.int64)  # PRODUCER
         role[a:b], role[b:] = SCROUNGER, SCOUT
         slot = np.full(n, NEAREST)
@@ -231,8 +232,10 @@ class SSA:
             key: of these.
         """
         columns, survey = state.columns, state.survey
-        leader = float(before.key[before.order[0]])
-        credit, share = self._credited(state, leader, candidates.role, key)
+        credit = credited(
+            state.credit, candidates.role, key < before.key[before.order[0]], self.smoothing
+        )
+        first = self._first_share(columns)
         unit, ranking, role = candidates.unit, key, candidates.role
         if survey is not None and candidates.spared is not None:
             unit, ranking, role = together(survey, columns, candidates, key)
@@ -244,9 +247,9 @@ class SSA:
             state,
             model=model,
             probability=probability,
-            success=_succeeded(state.success, before, candidates, key),
+            success=succeeded(state.success, before, candidates, key),
             credit=credit,
-            share=share,
+            share=shared(credit, first, self.caution, self.floor) or state.share,
             watch=state.watch.seen(float(key.min())),
         )
         if self._alarmed(new):
@@ -299,16 +302,12 @@ class SSA:
     @cached_property
     def _first_shares(self) -> tuple[Shares, Shares]:
         """The first shares where some variable is real, and where none is."""
+        here = [role in self.roles for role in ROLES]
         found = []
         for shares in ((0.7, 0.15, 0.15), (0.15, 0.7, 0.15)):
-            some = [s * here for s, here in zip(self.shares or shares, self._present, strict=True)]
+            some = [share * there for share, there in zip(self.shares or shares, here, strict=True)]
             found.append(tuple(share / sum(some) for share in some))
         return found[0], found[1]
-
-    @cached_property
-    def _present(self) -> tuple[bool, ...]:
-        """Whether each of the three roles takes part."""
-        return tuple(role in self.roles for role in ROLES)
 
     @staticmethod
     def _settlers(state: SSAState, rng: Generator) -> Birds:
@@ -336,29 +335,6 @@ class SSA:
         surveyed = self.surrogate and state.epoch < SURVEYED and Survey.can(columns)
         survey = Survey.begun(centred, key) if surveyed else None
         return replace(state, flock=flock, model=model, survey=survey)
-
-    def _credited(
-        self, state: SSAState, leader: float, role: Integers, key: Vector
-    ) -> tuple[Shares, Shares]:
-        """Return credit and shares of the roles after a batch; a role not asked earns nothing."""
-        led = np.bincount(role, key < leader, 3).tolist()
-        asked = np.bincount(role, minlength=3).tolist()
-        s = self.smoothing
-        credit = tuple(
-            s * c + (1 - s) * won / max(n, 1)
-            for c, won, n in zip(state.credit, led[:3], asked[:3], strict=True)
-        )
-        first = self._first_share(state.columns)
-        claim = [c + self.caution * share for c, share in zip(credit, first, strict=True)]
-        total = sum(claim)
-        if total <= 0.0:
-            return credit, state.share
-        rest = 1 - self.floor * sum(self._present)
-        share = tuple(
-            self.floor * here + rest * c / total
-            for c, here in zip(claim, self._present, strict=True)
-        )
-        return credit, share
 
     def _learnt(
         self, state: SSAState, ranked: Matrix, centred: Matrix, foreign: Mask
@@ -388,26 +364,3 @@ class SSA:
         if model is None or not len(real) or model.sigma * model.axes.min() >= COLLAPSED:
             return False
         return bool((model.deviation[real] < COLLAPSED).all())
-
-
-def _cuts(share: Shares, n: int, u: float) -> tuple[int, int]:
-    """Return where producers end and where scroungers end among n, by systematic sampling."""
-    producers, scroungers, scouts = share
-    total = producers + scroungers + scouts
-    return int(producers / total * n + u), int((producers + scroungers) / total * n + u)
-
-
-def _succeeded(
-    success: SuccessMemory, flock: Flock, candidates: Birds, key: Vector
-) -> SuccessMemory:
-    """Return the settings' memory after a batch."""
-    rows = (candidates.role == SCROUNGER).nonzero()[0]
-    if not len(rows):
-        return success
-    slot = candidates.slot[rows]
-    better = key[rows] < flock.key[slot]
-    rows, slot = rows[better], slot[better]
-    if not len(rows):
-        return success
-    overtaken = flock.overtaken(slot, key[rows])
-    return success.learnt(candidates.weight[rows], candidates.crossover[rows], overtaken)

@@ -33,7 +33,7 @@ from swarmopt_pruning.machine import workers_that_fit
 from swarmopt_pruning.measure import Figures, figures, largest_difference
 from swarmopt_pruning.moments import Moments, measure_moments
 from swarmopt_pruning.original import load_weights, make_original, trained
-from swarmopt_pruning.report import choice, draw_channels, pictures, table
+from swarmopt_pruning.report import choice, draw_channels, structure_report, table
 from swarmopt_pruning.score import Scorer
 from swarmopt_pruning.selection import chosen, evaluated
 from swarmopt_pruning.starts import known_points
@@ -389,20 +389,9 @@ class ChannelPruning(Problem):
             "model": self._model_name.name,
             "data": self._data_name or "given as it is",
             **{limit.setting: limit.most for limit in self.budget.limits},
-            "combinations": {
-                "before": self.constraints.n_before,
-                "after": self.constraints.n_after,
-            },
+            **structure_report(self.graph, self.constraints, counts),
             "finalists": [asdict(finalist) for finalist in finalists],
-            "groups": {
-                group.name: {"kept": kept, "width": group.width}
-                for group, kept in zip(self.graph.groups, counts.tolist(), strict=True)
-            },
-            "not_pruned": [
-                {"name": f.name, "channels": f.width, "reason": f.reason} for f in self.graph.frozen
-            ],
             "masked_difference": difference,
-            "pictures": pictures(self.graph.names, self.graph.widths.tolist(), counts.tolist()),
         }
         if folder is not None:
             save_pruned(small, self._model_name, folder / WEIGHTS)

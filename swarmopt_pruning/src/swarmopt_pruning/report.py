@@ -5,11 +5,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from swarmopt_pruning.constraint import ConstraintSet
 from swarmopt_pruning.files import write_whole
+from swarmopt_pruning.graph import ChannelGraph
+
+Ints = NDArray[np.int64]
 
 ROWS = (
     ("test accuracy", "test_accuracy"),
@@ -95,24 +101,34 @@ def draw_channels(
     write_whole(path, as_bytes(draw(parts, unit="channels", title=title), "png"))
 
 
-def pictures(
-    names: Sequence[str], widths: Sequence[int], kept: Sequence[int]
-) -> list[dict[str, Any]]:
-    """Return the pictures that the page of a run shows (`swarmopt.report.extras`).
+def structure_report(
+    graph: ChannelGraph, constraint: ConstraintSet, counts: Ints
+) -> dict[str, Any]:
+    """Return what a report says of a structure, and the pictures of it (`swarmopt.report.extras`).
 
     Args:
-        names: of the groups.
-        widths: channels of the original.
-        kept: channels that stay.
+        graph: of the network.
+        constraint: what the search was allowed.
+        counts: (groups,) channels that stay.
     """
-    parts = {name: [n, width] for name, n, width in zip(names, kept, widths, strict=True)}
-    return [
-        {
-            "kind": "front",
-            "title": "Held-out accuracy against MACs",
-            "x": "macs_share",
-            "y": "held_out_accuracy",
-            "more": ["held_out_accuracy"],
-        },
-        {"kind": "kept", "title": "Channels", "unit": "channels", "parts": parts},
-    ]
+    kept = dict(zip(graph.names, counts.tolist(), strict=True))
+    widths = {group.name: group.width for group in graph.groups}
+    front = {
+        "kind": "front",
+        "title": "Held-out accuracy against MACs",
+        "x": "macs_share",
+        "y": "held_out_accuracy",
+        "more": ["held_out_accuracy"],
+    }
+    parts = {name: [n, widths[name]] for name, n in kept.items()}
+    return {
+        "combinations": {"before": constraint.n_before, "after": constraint.n_after},
+        "groups": {name: {"kept": n, "width": widths[name]} for name, n in kept.items()},
+        "not_pruned": [
+            {"name": f.name, "channels": f.width, "reason": f.reason} for f in graph.frozen
+        ],
+        "pictures": [
+            front,
+            {"kind": "kept", "title": "Channels", "unit": "channels", "parts": parts},
+        ],
+    }
