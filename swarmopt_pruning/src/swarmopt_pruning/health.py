@@ -28,7 +28,8 @@ def check_output(model: nn.Module, x: torch.Tensor, n_classes: int) -> None:
         shape = tuple(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
         raise PruningError(
             f"the model {type(model).__name__} returns {shape} for {len(x)} images; expected "
-            f"logits ({len(x)}, {n_classes}), one per class of the data"
+            f"logits ({len(x)}, {n_classes}), one per class of the data, whose labels go up to "
+            f"{n_classes - 1}"
         )
 
 

@@ -65,10 +65,9 @@ def choice(finalists: Sequence[Mapping[str, Any]]) -> str:
         return ""
     best, n = finalists[0], len(finalists)
     last = best["trials"][-1]
-    right = f"{100 * last['accuracy']:.2f} %"
     return (
-        f"chosen of {n} finalists: {best['origin']}, {right} of unseen held-out images after "
-        f"{last['epochs']} epochs"
+        f"chosen of {n} finalists: {best['origin']}, by its loss on unseen held-out images after "
+        f"{last['epochs']} epochs: {last['loss']:.4f}, and {100 * last['accuracy']:.2f} % right"
     )
 
 
