@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from swarmopt.domain import Domain
     from swarmopt.errors import (
         AllFailedError,
+        FactoryError,
         FinishError,
         FolderError,
         ObjectiveError,
@@ -38,8 +39,8 @@ if TYPE_CHECKING:
 _ROOMS = {
     "algorithm": ("Algorithm", "Candidates", "Horizon", "Seeds"),
     "errors": (
-        "AllFailedError", "FinishError", "FolderError", "ObjectiveError", "PluginError",
-        "SettingError", "SwarmoptError", "UnknownNameError", "WorkerError",
+        "AllFailedError", "FactoryError", "FinishError", "FolderError", "ObjectiveError",
+        "PluginError", "SettingError", "SwarmoptError", "UnknownNameError", "WorkerError",
     ),
     "evaluation": ("Evaluation", "Outcome"),
     "problem": ("FunctionProblem", "Problem", "Recipe"),
@@ -56,10 +57,10 @@ _MODULES = ("algorithms", "testing")
 
 __all__ = [  # noqa: RUF022 - a test compares it with the imports above
     "AllFailedError", "Algorithm", "Batch", "Boolean", "Candidates", "Categorical", "Domain",
-    "Evaluation", "FinishError", "FolderError", "FunctionProblem", "History", "Horizon", "Integer",
-    "ObjectiveError", "Optimizer", "Ordinal", "Outcome", "PluginError", "Problem", "Real",
-    "Recipe", "Result", "Seeds", "SettingError", "Space", "Step", "Stop", "SwarmoptError",
-    "UnknownNameError", "WorkerError", "algorithms", "minimize", "testing",
+    "Evaluation", "FactoryError", "FinishError", "FolderError", "FunctionProblem", "History",
+    "Horizon", "Integer", "ObjectiveError", "Optimizer", "Ordinal", "Outcome", "PluginError",
+    "Problem", "Real", "Recipe", "Result", "Seeds", "SettingError", "Space", "Step", "Stop",
+    "SwarmoptError", "UnknownNameError", "WorkerError", "algorithms", "minimize", "testing",
 ]  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 SwarmoptError                what `except` catches to get all of them
 ├── SettingError             a setting is unknown, of a wrong type, or out of range (ValueError)
 │   └── UnknownNameError     a name is not known; the message lists the nearest ones
+├── FactoryError             what makes a problem or an algorithm fails (RuntimeError)
 ├── ObjectiveError           the objective breaks its contract: shape, violation (ValueError)
 ├── AllFailedError           no evaluation of the first batch succeeded (RuntimeError)
 ├── FinishError              the search is done, but what comes after it failed (RuntimeError)
@@ -44,6 +45,10 @@ class UnknownNameError(SettingError):
         else:
             advice = "there are none"
         super().__init__(f"unknown {kind} {name!r}; {advice}{' ' + hint if hint else ''}")
+
+
+class FactoryError(SwarmoptError, RuntimeError):
+    """What makes a problem or an algorithm raised; the message says what and where."""
 
 
 class ObjectiveError(SwarmoptError, ValueError):

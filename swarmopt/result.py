@@ -178,22 +178,19 @@ class Result:
         Raises:
             SettingError: pandas is not installed, or no points were kept.
         """
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise SettingError(
-                "to_frame needs pandas, which is not installed: pip install 'swarmopt[pandas]'"
-            ) from error
+        pd = imported_pandas()
         history = self.history
         if rows == "batches":
             columns = {k: getattr(history, k) for k in ("nfev", "best", "median", "seconds")}
-            return pd.DataFrame(columns).join(pd.DataFrame(history.report, pd.RangeIndex(self.nit)))
+            said = pd.DataFrame(history.report, pd.RangeIndex(self.nit))
+            batches: DataFrame = pd.DataFrame(columns).join(said)
+            return batches
         if rows != "points":
             raise SettingError(f"rows: expected 'batches' or 'points', got {rows!r}")
         if not len(history.x):
             raise SettingError('no points were kept; run with history="all"')
         names = list(self.params) or [f"x{j}" for j in range(history.x.shape[1])]
-        frame = pd.DataFrame(history.x, columns=names)
+        frame: DataFrame = pd.DataFrame(history.x, columns=names)
         frame.insert(0, "cost", history.cost, allow_duplicates=True)
         return frame
 
@@ -224,3 +221,18 @@ class Result:
             )
         document: dict[str, Any] = jsonable({**found, **self.report})
         return document
+
+
+def imported_pandas() -> Any:
+    """Return pandas.
+
+    Raises:
+        SettingError: it is not installed.
+    """
+    try:
+        import pandas as pd
+    except ImportError as error:
+        raise SettingError(
+            "to_frame needs pandas, which is not installed: pip install 'swarmopt[pandas]'"
+        ) from error
+    return pd

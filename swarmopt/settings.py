@@ -9,6 +9,7 @@ import inspect
 import math
 import sys
 import tomllib
+import traceback
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
@@ -18,7 +19,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from swarmopt.errors import SettingError, UnknownNameError
+from swarmopt.errors import FactoryError, SettingError, SwarmoptError, UnknownNameError
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ def build(factory: Callable[..., Any], values: Mapping[str, Any], where: str) ->
 
     Raises:
         SettingError: an unknown or missing name, a wrong type, NaN, or what the factory refuses.
+        FactoryError: the factory raised anything else.
     """
     known = settings_of(factory)
     for name in values:
@@ -87,6 +89,13 @@ def build(factory: Callable[..., Any], values: Mapping[str, Any], where: str) ->
         if where in str(error) or where.startswith(("problem ", "algorithm ")):
             raise
         raise SettingError(f"{where}: {error}") from error
+    except (SwarmoptError, MemoryError):
+        raise
+    except (Exception, SystemExit) as error:
+        raise FactoryError(
+            f"{where} cannot be made: it raised {type(error).__name__}: {error}"
+            f"{_place(factory, error)}"
+        ) from error
 
 
 def resolve(factory: Callable[..., Any], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -170,6 +179,15 @@ def _holds_nan(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return any(map(_holds_nan, value))
     return isinstance(value, float) and math.isnan(value)
+
+
+def _place(factory: Callable[..., Any], error: BaseException) -> str:
+    """Return where in the factory's own file it was raised, or else where at all."""
+    frames = traceback.extract_tb(error.__traceback__)[1:]  # without that of `build`
+    module = sys.modules.get(getattr(factory, "__module__", ""))
+    own = [frame for frame in frames if frame.filename == getattr(module, "__file__", None)]
+    frames = own or frames
+    return f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
 
 
 def _name(factory: Callable[..., Any]) -> str:

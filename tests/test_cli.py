@@ -15,6 +15,7 @@ from swarmopt import record
 from swarmopt.cli import call
 
 MODULE = """
+import json
 import math
 from swarmopt import FunctionProblem, Real, Space, algorithms
 
@@ -33,6 +34,9 @@ def infeasible(p):
 def make(*, size: int = 2, scale: float = 1.0) -> FunctionProblem:
     space = Space([Real(-1, 1)] * size)
     return FunctionProblem(lambda x: scale * float((x ** 2).sum()), space, name="made")
+
+def make_broken(*, parts: int = 0):
+    return json.loads("{" * (1 // parts))
 
 def make_nothing(*, size: int = 2):
     return size
@@ -233,6 +237,24 @@ def test_wrong_input_is_a_usage_error_that_names_it(
     assert "Traceback" not in err
     assert not out
     assert not (folder / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [("0", "ZeroDivisionError: integer division"), ("1", "JSONDecodeError: Expecting property")],
+)
+@pytest.mark.parametrize(
+    "command", ["run", "compare --algorithms pso --seeds 1 --workers 0 --budget 9 --out c"]
+)
+def test_a_factory_that_raises_is_one_message_with_the_users_own_line(
+    command: str, parts: str, message: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [*command.split(), "--problem", "mine:make_broken", "--set", f"parts={parts}"]
+    _, err = output(capsys, *words, code=1)
+    line = 1 + MODULE.splitlines().index('    return json.loads("{" * (1 // parts))')
+    assert err.startswith(f"error: problem mine:make_broken cannot be made: it raised {message}")
+    assert err.endswith(f"({folder / 'mine.py'}, line {line})\n")
+    assert err.count("\n") == 1
 
 
 @pytest.mark.parametrize(

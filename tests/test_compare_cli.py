@@ -38,6 +38,25 @@ def test_expected_running_times_are_to_one_target(capsys: pytest.CaptureFixture[
     assert rows[1].endswith("not reached ")
 
 
+def test_one_seed_shows_one_cost_each_and_no_quartiles(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call([*BASE, "--seeds", "1", "--out", "c"]) == 0
+    table = capsys.readouterr().out.split("sphere: final costs")[1].splitlines()
+    assert table[1].split()[:3] == ["algorithm", "cost", "ERT"]
+    cost = load("c").cells["sphere", "pso", 0].key
+    assert table[3].split()[:2] == ["pso", f"{cost:.4g}"]
+
+
+def test_runs_that_have_all_failed_say_so_once(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("all_failing.py").write_text(
+        "from swarmopt import FunctionProblem, Real, Space\n"
+        "bad = FunctionProblem(lambda x: 1 / 0, Space([Real(0, 1)]), name='bad')\n"
+    )
+    words = ["compare", "--problem", "all_failing:bad", "--algorithms", "pso", "--budget", "20"]
+    assert call([*words, "--seeds", "3", "--workers", "0"]) == 0
+    row = next(text for text in capsys.readouterr().out.splitlines() if text.startswith(" pso"))
+    assert row.split() == ["pso", "failed", "failed", "failed", "3", "of", "3"]
+
+
 def test_the_same_command_goes_on_and_another_budget_is_a_usage_error(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -52,7 +71,7 @@ def test_the_same_command_goes_on_and_another_budget_is_a_usage_error(
 def test_json_is_all_that_stdout_gets(capsys: pytest.CaptureFixture[str]) -> None:
     assert call([*BASE, "--seeds", "1", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["sentences"][0].startswith("One seed: medians only.")
+    assert found["sentences"][0].startswith("One seed: the cost of one run each")
     assert [p["problem"] for p in found["problems"]] == ["sphere", "knapsack:items=8"]
     assert json.loads(Path("runs/compare-1/result.json").read_text()) == found
 
@@ -78,7 +97,10 @@ def test_settings_go_to_all_problems_or_to_the_one_they_name_and_a_label_wins() 
         (["--set", "nobody.dim=2"], "unknown --set nobody.dim=2: name 'nobody'"),
         (["--set", "dim"], "--set dim: expected NAME.KEY=VALUE"),
         (["--set", "sphere.dmi=2"], "did you mean 'dim'"),
-        (["--algorithms", ","], "at least one algorithm"),
+        (["--algorithms", ","], "--algorithms ',': expected names with a comma between"),
+        (["--algorithms", "pso,,ga"], "'pso,,ga': expected names with a comma between"),
+        (["--algorithms", "pso, "], "expected names with a comma between"),
+        (["--algorithms", ""], "--algorithms '': expected names with a comma"),
         (["--algorithms", "pso,pso"], "two of the algorithms are called 'pso'"),
     ],
 )

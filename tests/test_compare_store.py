@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,8 @@ import pytest
 from swarmopt import FolderError, FunctionProblem, Real, SettingError, Space, lock
 from swarmopt.cli import call
 from swarmopt.compare import Comparison, cells, compare, driver, load
-from swarmopt.compare.record import FILE, TABLES
-from swarmopt.compare.store import RESULT, SETTINGS
+from swarmopt.compare.record import FILE, SETTINGS, TABLES
+from swarmopt.compare.store import RESULT
 
 GIVEN: dict[str, Any] = {
     "algorithms": ["pso", "de"],
@@ -157,6 +158,52 @@ def test_a_changed_value_is_seen(folder: Path, column: str) -> None:
         load(folder)
     with pytest.raises(FolderError, match="check sum of a run is wrong"):
         compare(**GIVEN, out=folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda file: file.unlink(), "cannot be read: No such file"),
+        (lambda file: file.write_text("budget = "), "is not valid TOML"),
+        (lambda file: file.write_bytes(b"\xff"), "is not valid TOML"),
+        (lambda file: file.write_text("x = " + "[" * 9_000), "recursion"),
+        (lambda file: file.write_text(f"more = 1\n{file.read_text()}"), "has another more than"),
+        (lambda file: file.write_text(file.read_text().replace("dim = 2", "dim = 3")),
+         "has another problem.sphere:dim=2.settings.dim than the record"),
+    ],
+)  # fmt: skip
+def test_wrong_settings_beside_the_record_are_told_and_the_record_counts(
+    folder: Path,
+    change: Callable[[Path], Any],
+    says: str,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    before = load(folder)
+    assert not caplog.records
+    change(folder / SETTINGS)
+    assert load(folder).settings == before.settings
+    assert says in caplog.text
+    assert f"What counts is the record beside it, {FILE}" in caplog.text
+    for command in ("report", "export"):
+        assert call([command, str(folder)]) == 0
+        shown = capsys.readouterr()
+        assert says in shown.err
+    assert "sphere:dim=2,pso,0" in shown.out
+
+
+def test_missing_settings_beside_the_record_are_written_anew_and_damaged_ones_left(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = (folder / SETTINGS).read_text()
+    (folder / SETTINGS).unlink()
+    compare(**GIVEN, out=folder)
+    assert (folder / SETTINGS).read_text() == whole
+    assert not caplog.records
+    (folder / SETTINGS).write_text("my own words")
+    compare(**{**GIVEN, "seeds": 3}, out=folder)
+    assert (folder / SETTINGS).read_text() == "my own words"
+    assert "is not valid TOML" in caplog.text
 
 
 def test_changed_settings_in_the_record_are_seen(folder: Path) -> None:

@@ -76,15 +76,17 @@ def test_equal_algorithms_show_no_difference_and_it_says_that_they_are_equal() -
     assert pair.sentence.endswith("their final costs are equal, seed by seed.")
 
 
-def test_one_seed_shows_medians_and_refuses_all_statistics() -> None:
+def test_one_seed_shows_costs_and_refuses_all_statistics() -> None:
     judgement = judge(
         made({("p", "a"): [1.0], ("p", "b"): [2.0], ("q", "a"): [1.0], ("q", "b"): [3.0]})
     )
     (pair, _) = (on.pairs[0] for on in judgement.problems)
     assert (pair.p, pair.verdict, pair.interval) == (None, "not tested", None)
-    assert pair.sentence == "a and b on p: median 1 against 2, over 1 seed; not tested."
+    assert pair.sentence == "a and b on p: 1 against 2, with one seed; not tested."
     assert judgement.across is None
-    assert judgement.sentences[0].startswith("One seed: medians only.")
+    assert judgement.sentences[0].startswith("One seed: the cost of one run each")
+    entry = judgement.summary()["problems"][0]["algorithms"][0]
+    assert (entry["low"], entry["median"], entry["high"]) == (None, 1.0, None)
 
 
 def test_too_few_seeds_are_named_and_how_many_it_takes() -> None:
@@ -169,6 +171,26 @@ def test_a_problem_counts_by_its_median() -> None:
     across = judge(made({**first, ("q", "a"): [1.0] * 3, ("q", "b"): [2.0] * 3})).across
     assert across is not None
     assert (across.algorithms, across.ranks) == (("a", "b"), (1.0, 2.0))
+
+
+def test_a_problem_with_one_run_of_an_algorithm_has_no_median_to_rank() -> None:
+    keys = {(p, a): [float(i)] * 3 for p in "pq" for i, a in enumerate("ab")}
+    enough, single = made(keys), made({("r", "a"): [9.0], ("r", "b"): [0.0]})
+    across = judge(merged([enough, single])).across
+    alone = judge(enough).across
+    assert across is not None
+    assert alone is not None
+    assert (across.problems, across.ranks, across.p) == (("p", "q"), alone.ranks, alone.p)
+    assert across.sentences[1].startswith("The ranks leave out r: fewer than two runs of an algo")
+    assert not any("leave out" in sentence for sentence in alone.sentences)
+
+
+def test_problems_of_one_seed_each_make_no_ranks_together() -> None:
+    later = {("q", a, 1): cell("q", a, 1, key) for a, key in (("a", 1.0), ("b", 2.0))}
+    other = Comparison(("q",), ("a", "b"), (1,), 100, {"q": None}, later, {})
+    judgement = judge(merged([made({("p", "a"): [1.0], ("p", "b"): [2.0]}), other]))
+    assert judgement.across is None
+    assert judgement.sentences[-1].startswith("No ranks over problems: fewer than two have two")
 
 
 def test_a_group_ends_where_its_ends_are_too_far_apart() -> None:
@@ -278,6 +300,36 @@ def test_the_same_label_with_other_settings_does_not_merge() -> None:
     with pytest.raises(SettingError, match="'a' has other settings"):
         merged([small, large])
     assert merged([small, other]).settings["algorithm"] == {"a": {"population": 5}}
+
+
+def test_what_only_later_comparisons_share_must_be_the_same_too() -> None:
+    first, *others = (made({(p, "a"): [1.0]}) for p in "pqq")
+    others = [
+        replace(c, settings={"problem": {"q": {"dim": dim}}})
+        for c, dim in zip(others, (2, 3), strict=True)
+    ]
+    with pytest.raises(SettingError, match="the problem 'q' has other settings"):
+        merged([first, *others])
+    assert merged([first, others[0]]).settings["problem"] == {"q": {"dim": 2}}
+
+
+def test_runs_with_other_starting_points_do_not_merge() -> None:
+    plain, other = made({("p", "a"): [1.0]}), made({("q", "a"): [1.0]})
+    begun = replace(made({("p", "b"): [1.0]}), settings={"x0": {"p": [[0.5]]}})
+    for pair in ([plain, begun], [begun, plain]):
+        with pytest.raises(SettingError, match="the problem 'p' has other starting points"):
+            merged(pair)
+    assert merged([other, begun]).settings["x0"] == {"p": [[0.5]]}
+
+
+def test_comparisons_of_different_versions_merge_with_a_warning(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    one = made({("p", "a"): [1.0]})
+    merged([replace(one, settings={"versions": {"numpy": v}}) for v in ("2.3", "2.3")])
+    assert not caplog.records
+    merged([replace(one, settings={"versions": {"numpy": v}}) for v in ("2.3", "2.4")])
+    assert "different versions: numpy 2.3 and 2.4" in caplog.text
 
 
 def test_the_same_run_with_two_results_does_not_merge() -> None:

@@ -13,12 +13,23 @@ import numpy as np
 import pytest
 from made import failed, made
 
-from swarmopt import Categorical, Integer, Real, Result, SettingError, Space, minimize, record
+from swarmopt import (
+    AllFailedError,
+    Categorical,
+    Integer,
+    Real,
+    Result,
+    SettingError,
+    Space,
+    minimize,
+    record,
+)
 from swarmopt.cli import call
 from swarmopt.compare.comparison import Cell, load
 from swarmopt.evaluation import Outcome
 from swarmopt.export import ioh, table
 from swarmopt.export.table import harmless
+from swarmopt.report.account import read_account
 
 
 def late(p: dict[str, Any]) -> tuple[float, float]:
@@ -209,6 +220,37 @@ def test_a_run_that_found_nothing_feasible_is_there_with_the_largest_number() ->
     json.dumps(ioh._about(trace), allow_nan=False)
 
 
+@pytest.mark.slow
+def test_iohinspector_reads_a_failed_run_as_one_evaluation_without_a_cost(tmp_path: Path) -> None:
+    where = ("p", "bb", 2)
+    ioh.write_comparison(made(seeds=4, instead={where: failed(*where)}), tmp_path / "ioh")
+    overview, data = loaded(tmp_path / "ioh")
+    assert len(overview) == 2 * 3 * 4
+    for row in overview.itertuples():
+        lost = (row.function_name, row.algorithm_name, row.instance - 1) == where
+        lines = data[data["data_id"] == row.data_id]
+        assert row.evals == lines["evaluations"].max() == (1 if lost else 100)
+        assert row.best_y == lines["raw_y"].min()
+        assert (row.best_y == sys.float_info.max) == lost
+
+
+def test_a_run_in_which_every_evaluation_failed_is_there_without_a_cost(tmp_path: Path) -> None:
+    with pytest.raises(AllFailedError):
+        minimize(lambda x: 1 / 0, [(0, 1)], budget=30, seed=1, run_dir=tmp_path / "run")
+    ioh.write_run(read_account(tmp_path / "run"), tmp_path / "ioh")
+    (file,) = (tmp_path / "ioh").rglob("*.json")
+    (about,) = json.loads(file.read_text())["scenarios"][0]["runs"]
+    assert about["evals"] == record.count(tmp_path / "run")
+    assert about["best"] == {"evals": 1, "y": sys.float_info.max, "x": []}
+
+
+def test_what_is_said_of_a_run_fits_its_lines() -> None:
+    trace = ioh.Trace(1, 0, np.empty(0, np.int64), np.empty(0))
+    assert trace.lines() == [(1, sys.float_info.max)]
+    about = ioh._about(trace)
+    assert (about["evals"], about["best"]["evals"]) == (1, 1)
+
+
 def test_variables_are_counted_in_the_description_of_a_space() -> None:
     space = Space(a=Real(0, 1), b=Categorical(["Real(", 'it\'s "Integer("']), c=Integer(0, 1))
     assert ioh.n_variables(repr(space)) == 3
@@ -226,6 +268,22 @@ def test_a_result_is_a_frame_of_batches_or_of_points(run: tuple[Path, Result]) -
     assert points[["a", "n", "k"]].to_numpy().tolist() == result.history.x.tolist()
 
 
+def test_a_comparison_is_a_frame_with_the_columns_and_rows_of_its_table(tmp_path: Path) -> None:
+    pytest.importorskip("pandas")
+    where, gone = ("p", "bb", 2), ("pp", "a", 0)
+    comparison = made(without=(gone,), instead={where: failed(*where)})
+    frame = comparison.to_frame()
+    with (tmp_path / "c.csv").open("w+", newline="") as file:
+        assert table.write_comparison(comparison, file) == len(frame) == 47
+        file.seek(0)
+        head, *rows = csv.reader(file)
+    assert list(frame.columns) == head
+    assert [list(map(harmless, row)) for row in frame.itertuples(index=False)] == rows
+    assert frame["cost"].max() == np.inf
+    nothing = made(without=tuple(comparison.planned)).to_frame()
+    assert list(nothing.columns) == list(frame.columns)
+
+
 def test_a_frame_that_cannot_be_made_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("pandas")
     result = minimize(lambda x: float(x @ x), [(-1, 1)], budget=10, seed=1)
@@ -234,8 +292,9 @@ def test_a_frame_that_cannot_be_made_says_why(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(SettingError, match="expected 'batches' or 'points', got 'rows'"):
         result.to_frame("rows")  # type: ignore[arg-type]
     monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(SettingError, match=r"pip install 'swarmopt\[pandas\]'"):
-        result.to_frame()
+    for source in (result, made()):
+        with pytest.raises(SettingError, match=r"pip install 'swarmopt\[pandas\]'"):
+            source.to_frame()
 
 
 def test_the_table_of_failed_runs_tells_their_error(tmp_path: Path) -> None:

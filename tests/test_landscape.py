@@ -1,17 +1,20 @@
 """The landscape of the default sparrow search: what is fitted, and how far one may go down."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from swarmopt import Optimizer
 from swarmopt.algorithms import flock_model, landscape
 from swarmopt.algorithms.descent import _walked, lowest, trust_region_step
 from swarmopt.algorithms.flock_model import FlockModel
 from swarmopt.algorithms.landscape import Archive, Landscape, fitted, kendall
+from swarmopt.algorithms.ssa import SSA
 from swarmopt.algorithms.ssa_columns import Columns
-from swarmopt.algorithms.ssa_survey import EARLY, FURTHEST, LATE, NEAREST_REACH, Survey
+from swarmopt.algorithms.ssa_survey import EARLY, FURTHEST, LEAST, NEAREST_REACH, Survey
 from swarmopt.space import Space
 from swarmopt.types import Matrix, Vector
 from swarmopt.variables import Categorical, Integer, Real, Variable
@@ -358,12 +361,10 @@ def test_reach_follows_success() -> None:
     assert FURTHEST == far.reach > survey.reach > near.reach == NEAREST_REACH
 
 
-@pytest.mark.parametrize(("trust", "n_busy"), [(0.5, EARLY), (0.7, LATE)])
-def test_each_dive_lost_in_a_row_makes_a_longer_rest_and_one_won_ends_it(
-    trust: float, n_busy: int
-) -> None:
+@pytest.mark.parametrize("trust", [0.5, 1.0])
+def test_each_dive_lost_in_a_row_makes_a_longer_rest_and_one_won_ends_it(trust: float) -> None:
     survey, columns = survey_of(trust)
-    late = n_busy * columns.domain.d
+    late = EARLY * columns.domain.d
     rests = []
     for _ in range(6):
         survey = survey.dived(won=False, n_told=late)
@@ -372,6 +373,20 @@ def test_each_dive_lost_in_a_row_makes_a_longer_rest_and_one_won_ends_it(
     won = survey.dived(won=True, n_told=late)
     assert (won.rest, won.dived(won=False, n_told=late).rest) == (0, 0)
     assert survey.dived(won=False, n_told=late - 1).rest == 0
+
+
+def test_early_the_diver_may_fly_alone_and_later_half_of_a_generation_does() -> None:
+    d = 2
+    optimizer = Optimizer(Space([Real(-3.0, 5.0)] * d), algorithm="ssa", seed=0)
+    early, late = set(), set()
+    n = 0
+    while n < 2 * EARLY * d:
+        asked = optimizer.ask()
+        (late if n >= EARLY * d else early).add(len(asked.x))
+        optimizer.tell(asked, (asked.x**2).sum(axis=1) + np.abs(asked.x).sum(axis=1))
+        n += len(asked.x)
+    assert min(early) == 1
+    assert min(late) == math.ceil(LEAST * SSA().population)
 
 
 def test_at_rest_all_fly_none_dives_and_points_are_remembered() -> None:

@@ -56,11 +56,26 @@ def test_an_incomplete_comparison_says_so_first() -> None:
     assert "No run on this problem has finished." in read(nothing).text
 
 
-def test_one_seed_shows_medians_and_refuses_statistics() -> None:
-    page = read(made(seeds=1))
+def test_one_seed_shows_one_cost_each_and_refuses_statistics() -> None:
+    comparison = made(seeds=1)
+    page = read(comparison)
     assert "One seed" in page.text
-    assert [row[0] for row in page.tables["Final cost on p"][1:]] == ["a", "bb", "ccc"]
+    head, *rows = page.tables["Final cost on p"]
+    assert head[:3] == ["algorithm", "cost", "failed"]
+    keys = [comparison.cells["p", a, 0].key for a in comparison.algorithms]
+    assert [row[:2] for row in rows] == [
+        list(p) for p in zip(("a", "bb", "ccc"), keys, strict=True)
+    ]
+    assert "quartile" not in page.text
+    assert "median" not in page.text
     assert "Mean rank over problems" not in page.tables
+
+
+def test_a_single_run_beside_several_has_no_quartiles() -> None:
+    page = read(made(without=tuple(("p", "a", s) for s in range(1, 8))))
+    single, several, _ = page.tables["Final cost on p"][1:]
+    assert single[2:4] == ["-", "-"]
+    assert "-" not in several[2:4]
 
 
 def test_a_failed_run_is_shown_with_its_text_and_not_dropped() -> None:
@@ -79,6 +94,32 @@ def test_hostile_labels_are_text_on_the_page_of_a_comparison() -> None:
     assert "\x1b" not in page.text
     ids = [found["id"] for _, found in page.tags if "id" in found]
     assert len(ids) == len(set(ids))
+
+
+def test_several_comparisons_are_one_page(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["compare", "--problem", "sphere:dim=3", "--seeds", "2", "--workers", "0"]
+    for out, algorithm, budget in (("a", "pso", "40"), ("b", "ga", "40"), ("c", "de", "41")):
+        entrant = ["--algorithms", algorithm, "--budget", budget, "--out", str(tmp_path / out)]
+        assert call([*words, *entrant]) == 0
+    a, b, c = (str(tmp_path / name) for name in "abc")
+    page = tmp_path / "both.html"
+    assert call(["report", a, b, "--out", str(page)]) == 0
+    found = Read(page.read_text())
+    rows = found.tables["Final cost on sphere:dim=3; the least cost there is: 0"][1:]
+    medians = [np.median(load(f).final("sphere:dim=3")) for f in (a, b)]
+    assert [row[:2] for row in rows] == [["pso", medians[0]], ["ga", medians[1]]]
+    assert "It is 2 comparisons in one; each goes on in a folder of its own." in found.text
+    capsys.readouterr()
+    for folders, code, says in (
+        ([a, b], 2, "several folders make a page of their own; give it with --out FILE"),
+        ([a, c, "--out", str(page)], 2, "the budgets differ, 40 and 41 evaluations"),
+        ([a, str(tmp_path), "--out", str(page)], 1, "is no comparison folder"),
+    ):
+        assert call(["report", *folders]) == code
+        assert says in capsys.readouterr().err
+    assert not (tmp_path / "a" / "report.html").exists()
 
 
 def test_the_command_of_the_page_repeats_the_comparison(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 
-from swarmopt.errors import SettingError, UnknownNameError
+from swarmopt.errors import FactoryError, FolderError, SettingError, UnknownNameError
 from swarmopt.settings import build, convert, import_object, settings_of
 
 
@@ -134,6 +134,23 @@ def test_what_the_factory_refuses_reaches_the_user() -> None:
 
     with pytest.raises(SettingError, match="expected an even dim, got 3"):
         build(picky, {"dim": 3}, "problem picky")
+
+
+def test_what_a_factory_raises_is_an_error_of_ours_that_keeps_its_traceback() -> None:
+    with pytest.raises(FactoryError, match=r"problem p cannot be made: it raised .*: 3 \(") as info:
+        build(lambda: sys.exit(3), {}, "problem p")
+    assert isinstance(info.value.__cause__, SystemExit)
+
+
+@pytest.mark.parametrize("kind", [FolderError, MemoryError])
+def test_an_error_that_the_command_line_knows_passes_through_a_factory(
+    kind: type[Exception],
+) -> None:
+    def broken() -> None:
+        raise kind("no room")
+
+    with pytest.raises(kind, match=r"^no room$"):
+        build(broken, {}, "problem p")
 
 
 def test_nothing_is_built_from_settings_that_are_refused() -> None:

@@ -25,7 +25,8 @@ from swarmopt.compare.entries import (
     split,
 )
 from swarmopt.compare.verdict import Judgement, OnProblem, judge
-from swarmopt.compare.words import cost_text, count_text
+from swarmopt.compare.words import cost_text, count_text, range_text
+from swarmopt.errors import SettingError
 from swarmopt.terminal import printable
 
 WIDE = 160  # characters of a line where stdout is no terminal
@@ -95,7 +96,11 @@ def compare(
     Runs that have finished are kept: the same command with the same --out does the missing ones
     only, and a larger --seeds adds some.
     """
-    names = [name.strip() for name in algorithms.split(",") if name.strip()]
+    names = [name.strip() for name in algorithms.split(",")]
+    if "" in names:
+        raise SettingError(
+            f"--algorithms {algorithms!r}: expected names with a comma between them, one is empty"
+        )
     known = [split(text)[0] for text in (*problems, *names)]
     if ADAPTED in known and CLASSIC not in known and not only:
         known.append(CLASSIC)
@@ -138,7 +143,8 @@ def _show(comparison: Comparison, judgement: Judgement, path: Path) -> None:
     title = f"final costs; {count_text(comparison.budget, 'evaluation')}, {seeds}"
     for on in judgement.problems:
         click.echo()
-        console.print(_table(on, title))
+        console.print(Text(printable(f"{on.problem}: {title}")), soft_wrap=True)
+        console.print(_table(on))
     click.echo(
         "\nERT: expected evaluations to the hardest target that a run of any algorithm reached.\n"
     )
@@ -147,15 +153,15 @@ def _show(comparison: Comparison, judgement: Judgement, path: Path) -> None:
     click.echo(f"folder: {printable(str(path))}")
 
 
-def _table(on: OnProblem, title: str) -> Table:
+def _table(on: OnProblem) -> Table:
     """Return the finished runs on one problem; a column that says nothing is left out."""
-    heading = Text(printable(f"{on.problem}: {title}"))
-    table = Table(title=heading, title_justify="left", box=SIMPLE_HEAD, show_edge=False)
+    table = Table(box=SIMPLE_HEAD, show_edge=False)
+    several = any(entry.n > 1 for entry in on.summaries)
     columns = {
         "algorithm": [printable(entry.algorithm) for entry in on.summaries],
-        "median": [cost_text(entry.median) for entry in on.summaries],
-        "quartiles": [f"{cost_text(e.low)} to {cost_text(e.high)}" for e in on.summaries],
-        "best": [cost_text(entry.best) for entry in on.summaries],
+        "median" if several else "cost": [cost_text(entry.median) for entry in on.summaries],
+        "quartiles": [range_text(entry.low, entry.high) for entry in on.summaries],
+        "best": [cost_text(entry.best) if several else "" for entry in on.summaries],
         "failed": [f"{e.n_failed} of {e.n}" if e.n_failed else "" for e in on.summaries],
         "infeasible": [
             f"{e.n_infeasible} of {e.n}" if e.n_infeasible else "" for e in on.summaries

@@ -41,11 +41,11 @@ def export(folder: Path, *, kind: str, out: Path | None) -> None:
     csv has a row an evaluation of a run, or a row a run of a comparison.
     """
     from swarmopt.compare.comparison import load
+    from swarmopt.compare.record import FILE
     from swarmopt.export import ioh, table
-    from swarmopt.report import COMPARISON
     from swarmopt.report.account import read_account
 
-    compared = (folder / COMPARISON).is_file()
+    compared = (folder / FILE).is_file()
     if kind == "ioh":
         target = out or folder.with_name(f"{folder.resolve().name}-ioh")
         if compared:

@@ -13,8 +13,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from swarmopt.compare.comparison import Cell, Comparison, load, merged
+    from swarmopt.compare.comparison import Cell, Comparison, load
     from swarmopt.compare.driver import compare
+    from swarmopt.compare.merging import merged
     from swarmopt.compare.verdict import Judgement, judge
 
 _ROOM_OF = {
@@ -24,7 +25,7 @@ _ROOM_OF = {
     "compare": "driver",
     "judge": "verdict",
     "load": "comparison",
-    "merged": "comparison",
+    "merged": "merging",
 }
 __all__ = ["Cell", "Comparison", "Judgement", "compare", "judge", "load", "merged"]
 

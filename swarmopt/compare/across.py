@@ -25,7 +25,7 @@ class Across:
     """Mean ranks over problems.
 
     Attributes:
-        problems: those on which every algorithm has finished a run.
+        problems: those on which every algorithm has finished two runs or more.
         algorithms: labels, the best rank first.
         ranks: mean rank of each, 1: best everywhere.
         chi2: Friedman's statistic.
@@ -62,9 +62,13 @@ def across(comparison: Comparison, alpha: float) -> tuple[Across | None, str]:
         p: [[c.key for c in comparison.runs(p, a)] for a in comparison.algorithms]
         for p in comparison.problems
     }
-    problems = tuple(p for p, keys in runs.items() if all(keys))
+    problems = tuple(p for p, keys in runs.items() if min(map(len, keys)) > 1)
     if len(problems) < 2:
-        return None, "No ranks over problems yet: fewer than two have runs of every algorithm."
+        return None, (
+            "No ranks over problems: fewer than two have two runs or more of every algorithm, and "
+            "the cost of one run is no median."
+        )
+    left_out = ", ".join(p for p in comparison.problems if p not in problems)
     test = friedman(np.array([[np.median(k) for k in runs[p]] for p in problems]))
     order = np.argsort(test.ranks, kind="stable")
     names = tuple(comparison.algorithms[i] for i in order)
@@ -83,17 +87,25 @@ def across(comparison: Comparison, alpha: float) -> tuple[Across | None, str]:
         f"Over {count_text(test.n, 'problem')} the mean ranks are {listed}; Friedman with Iman and "
         f"Davenport: F = {test.f:.3g}, {p_text(test.p)}: {shown}."
     )
+    sentences = [opening]
+    if left_out:
+        sentences.append(
+            f"The ranks leave out {left_out}: fewer than two runs of an algorithm, and the cost of "
+            f"one run is no median."
+        )
     rank_of = dict(zip(names, ranks, strict=True))
-    claims = [
+    sentences += [
         f"Over these problems {a} ranks before {b}: {rank_of[b] - rank_of[a]:.2f} apart, critical "
         f"difference {width:.2f}, {p_text(value)} (Nemenyi)."
         for a, b, value in pairs
     ]
     if differ and not pairs:
-        claims = [f"No pair is further apart than Nemenyi's critical difference, {width:.2f}."]
+        sentences.append(
+            f"No pair is further apart than Nemenyi's critical difference, {width:.2f}."
+        )
     found = Across(
         problems, names, tuple(ranks.tolist()), test.chi2, test.f, test.p, differ, width,
-        groups_of(names, ranks.tolist(), width), pairs, (opening, *claims),
+        groups_of(names, ranks.tolist(), width), pairs, tuple(sentences),
     )  # fmt: skip
     return found, ""
 

@@ -1,19 +1,24 @@
 """What a comparison has found: one cell a problem, algorithm and seed. Read-only."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from swarmopt.errors import SettingError
 from swarmopt.evaluation import INFEASIBLE
+from swarmopt.result import imported_pandas
 from swarmopt.types import Integers, Matrix, Vector
 
-T = TypeVar("T")
-TABLES = ("problem", "algorithm")  # of the settings: by label, what takes part
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+COLUMNS = (
+    "problem", "algorithm", "seed", "evaluations", "failed", "seconds", "cost", "violation", "key",
+    "error",
+)  # fmt: skip
 Where = tuple[str, str, int]  # problem, algorithm, seed
 
 
@@ -81,7 +86,7 @@ class Comparison:
         budget: evaluations of a run.
         optimum: by problem, the least cost there is; None where it is not known.
         cells: the finished runs by problem, algorithm and seed.
-        settings: the resolved settings and the versions, as `compare.toml` has them.
+        settings: the resolved settings and the versions, of which `compare.toml` is a copy.
     """
 
     problems: tuple[str, ...]
@@ -124,57 +129,33 @@ class Comparison:
             ]
         )
 
+    def rows(self) -> list[tuple[Any, ...]]:
+        """Return the finished runs, a row each: the values of `COLUMNS`."""
+        cells = [self.cells[where] for where in self.planned if where in self.cells]
+        return [
+            (
+                cell.problem, cell.algorithm, cell.seed, cell.nfev, cell.n_failed, cell.seconds,
+                cell.fun, cell.violation, cell.key,
+                (cell.error or "").strip().rpartition("\n")[2],
+            )
+            for cell in cells
+        ]  # fmt: skip
+
+    def to_frame(self) -> "DataFrame":
+        """Return the finished runs as a pandas frame, a row each (extra `pandas`).
+
+        Its columns are those of `swarmopt export`; `error` is empty where a run did not fail.
+
+        Raises:
+            SettingError: pandas is not installed.
+        """
+        frame: DataFrame = imported_pandas().DataFrame(self.rows(), columns=COLUMNS)
+        return frame
+
     def report(self, path: str | Path) -> Path:
         """Write the page of this comparison, and return where it is."""
         written: Path = import_module("swarmopt.report").write_comparison(self, Path(path))
         return written
-
-
-def merged(comparisons: Sequence[Comparison]) -> Comparison:
-    """Return several comparisons as one; the first names the order.
-
-    Raises:
-        SettingError: budgets, settings of what has the same label, or results of the same run
-            differ.
-    """
-    if not comparisons:
-        raise SettingError("merged: expected at least one comparison, got none")
-    first = comparisons[0]
-    cells: dict[Where, Cell] = {}
-    for other in comparisons:
-        if other.budget != first.budget:
-            raise SettingError(
-                f"merged: the budgets differ, {first.budget:,} and {other.budget:,} evaluations; "
-                f"runs of different length do not compare. Run one of them anew with the other's "
-                f"budget"
-            )
-        for table in TABLES:
-            _check_alike(table, first.settings, other.settings)
-        for where, cell in other.cells.items():
-            known = cells.setdefault(where, cell)
-            if known.key != cell.key or known.nfev != cell.nfev:
-                raise SettingError(
-                    f"merged: {where[1]} on {where[0]} with seed {where[2]} is there twice, with "
-                    f"final keys {known.key!r} and {cell.key!r}; expected the same. Are the "
-                    f"versions the same?"
-                )
-    optimum = {p: value for c in reversed(comparisons) for p, value in c.optimum.items()}
-    seeds = _union(c.seeds for c in comparisons)
-    tables = {
-        table: {
-            label: entry for c in comparisons for label, entry in c.settings.get(table, {}).items()
-        }
-        for table in TABLES
-    }
-    return Comparison(
-        problems=_union(c.problems for c in comparisons),
-        algorithms=_union(c.algorithms for c in comparisons),
-        seeds=seeds,
-        budget=first.budget,
-        optimum=optimum,
-        cells=cells,
-        settings={**first.settings, **tables, "seeds": list(seeds)},
-    )
 
 
 def load(path: str | Path) -> Comparison:
@@ -183,21 +164,8 @@ def load(path: str | Path) -> Comparison:
     Raises:
         FolderError: it is no comparison folder, or its record is damaged.
     """
-    from swarmopt.compare.record import read
+    from swarmopt.compare.record import check_copy, read
 
-    return read(Path(path))
-
-
-def _check_alike(table: str, one: Mapping[str, Any], other: Mapping[str, Any]) -> None:
-    """Raise SettingError where the same label has other settings in two comparisons."""
-    mine, theirs = one.get(table, {}), other.get(table, {})
-    for label in mine.keys() & theirs.keys():
-        if mine[label] != theirs[label]:
-            raise SettingError(
-                f"merged: the {table} {label!r} has other settings in the two comparisons: "
-                f"{mine[label]} and {theirs[label]}; expected the same"
-            )
-
-
-def _union(parts: Iterable[Iterable[T]]) -> tuple[T, ...]:
-    return tuple(dict.fromkeys(entry for part in parts for entry in part))
+    found = read(Path(path))
+    check_copy(Path(path), found.settings)
+    return found

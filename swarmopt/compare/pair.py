@@ -76,7 +76,10 @@ class Pair:
         names = f"{self.one} and {self.other} on {self.problem}"
         if self.n == 0:
             return f"{names}: no seed that both have finished."
-        between = f"median {cost_text(self.median_one)} against {cost_text(self.median_other)}"
+        between = f"{cost_text(self.median_one)} against {cost_text(self.median_other)}"
+        if self.n == 1:
+            return f"{names}: {between}, with one seed; not tested."
+        between = f"median {between}"
         over = f"over {count_text(self.n, 'seed')}"
         if self.p_holm is None or self.a12 is None:
             return f"{names}: {between}, {over}; not tested."

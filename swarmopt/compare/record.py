@@ -5,6 +5,7 @@ nothing, and nothing that a file says is trusted.
 """
 
 import json
+import logging
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,8 +18,13 @@ import numpy as np
 from swarmopt import database, lock
 from swarmopt.compare.comparison import Cell, Comparison, Where
 from swarmopt.errors import FolderError
+from swarmopt.folder import read_settings, without_none
+from swarmopt.resuming import difference
 from swarmopt.terminal import printable
 
+log = logging.getLogger(__name__)
+
+SETTINGS = "compare.toml"
 FILE = "cells.sqlite"
 VERSION = 1
 TABLES = {
@@ -91,6 +97,33 @@ def comparison_of(settings: Mapping[str, Any], cells: Mapping[Where, Cell]) -> C
         cells=cells,
         settings=settings,
     )
+
+
+def check_copy(path: Path, settings: Mapping[str, Any]) -> bool:
+    """Warn, and return False, where `compare.toml` does not say what the record says.
+
+    Args:
+        path: of the folder.
+        settings: of the record, which alone count.
+    """
+    file = path / SETTINGS
+    try:
+        found, recorded = read_settings(file), without_none(settings)
+    except (FolderError, RecursionError) as error:
+        wrong = str(error)
+    else:
+        other = difference(recorded, found) or difference(found, recorded)
+        if other is None:
+            return True
+        wrong = f"{file} has another {printable(other[0])} than the record"
+    log.warning(
+        "%s. What counts is the record beside it, %s, which was checked; where there is no %s, "
+        "swarmopt compare writes it anew when it goes on",
+        wrong,
+        FILE,
+        SETTINGS,
+    )
+    return False
 
 
 @contextmanager

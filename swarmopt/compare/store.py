@@ -17,8 +17,10 @@ from swarmopt import database, lock
 from swarmopt.compare.comparison import Cell, Where
 from swarmopt.compare.record import (
     FILE,
+    SETTINGS,
     TABLES,
     VERSION,
+    check_copy,
     check_there,
     crc_of,
     meta_row,
@@ -33,7 +35,6 @@ from swarmopt.terminal import printable
 
 log = logging.getLogger(__name__)
 
-SETTINGS = "compare.toml"
 RESULT = "result.json"
 GROWING = frozenset({"seeds", "versions"})  # a comparison may go on with more seeds
 
@@ -75,6 +76,8 @@ class Store:
             _check_same(path, before.settings, settings)
             _warn_of_versions(path, before.settings, settings)
             with unreadable(path):
+                if not (path / SETTINGS).exists():
+                    _write_toml(path, before.settings)
                 db = database.writing(path / FILE)
                 store = cls(path, held, db)
                 database.set_mode(db, path / FILE)
@@ -86,6 +89,7 @@ class Store:
         return store
 
     def _add_seeds(self, before: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+        copied = check_copy(self.path, before)
         seeds = list(dict.fromkeys([*before["seeds"], *settings["seeds"]]))
         if len(seeds) > len(settings["seeds"]):
             log.warning(
@@ -98,7 +102,8 @@ class Store:
         document = {**before, "seeds": seeds}
         self._db.execute("REPLACE INTO meta VALUES (?, ?, ?)", meta_row("settings", document))
         self._db.commit()
-        _write_toml(self.path, document)
+        if copied:
+            _write_toml(self.path, document)
 
     @property
     def seeds(self) -> tuple[int, ...]:

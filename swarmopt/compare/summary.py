@@ -21,8 +21,8 @@ class Summary:
         algorithm: its label.
         n: finished runs, failed ones too.
         median: of the keys: a cost below 1e300, infeasible up to inf, failed at inf.
-        low: lower quartile, alike.
-        high: upper quartile.
+        low: lower quartile, alike; NaN of a single run, which has none.
+        high: upper quartile, alike.
         best: the least key.
         worst: the largest.
         interval: 95 % BCa interval of the median; None where a run found nothing feasible.
@@ -70,6 +70,8 @@ def summarise(algorithm: str, cells: Sequence[Cell]) -> Summary:
 
 def _quartiles(keys: Vector) -> tuple[float, float, float]:
     """Return the quartiles; between a run that failed and one that did not lies a failed one."""
+    if len(keys) == 1:
+        return np.nan, float(keys[0]), np.nan
     finite = np.minimum(keys, 1e3 * WORST_KEY)  # inf less inf is no number
     found = np.quantile(finite, [0.25, 0.5, 0.75])
     low, median, high = np.where(found > WORST_KEY, np.inf, found).tolist()

@@ -23,8 +23,8 @@ from swarmopt.jsonable import jsonable
 from swarmopt.types import Vector
 
 ONE_SEED = (
-    "One seed: medians only. How much of a difference is chance cannot be told from one run of "
-    "each; take more, say --seeds 30 (seeds=30)."
+    "One seed: the cost of one run each, and no statistics. How much of a difference is chance "
+    "cannot be told from one run of each; take more, say --seeds 30 (seeds=30)."
 )
 
 

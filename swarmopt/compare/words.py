@@ -14,6 +14,12 @@ def cost_text(key: float) -> str:
     return "failed" if np.isinf(key) else "infeasible"
 
 
+def range_text(low: float, high: float) -> str:
+    """Return two final keys as "1 to 2"; once where they read the same, nothing without any."""
+    texts = dict.fromkeys(cost_text(key) for key in (low, high) if not np.isnan(key))
+    return " to ".join(texts)
+
+
 def p_text(p: float) -> str:
     """Return "p = 0.012", or "p < 0.0001"."""
     return f"p = {p:.2g}" if p >= 0.0001 else "p < 0.0001"

@@ -2,8 +2,8 @@
 
 One folder an algorithm; in it a JSON file a problem, and beside that the improvements of its runs,
 a line each: evaluation and best cost. A run that had found nothing feasible by then is at the
-largest float64. Ids of functions are their places in the comparison, from 1, and instances those of
-the seeds.
+largest float64. A run that failed is one such line, as readers tell runs apart by evaluation 1. Ids
+of functions are their places in the comparison, from 1, and instances those of the seeds.
 
 Source: de Nobel and others, "IOHexperimenter: benchmarking platform for iterative optimization
 heuristics", 2024, doi 10.1162/evco_a_00342, and its documentation of the format, version 0.3.5.
@@ -63,17 +63,14 @@ def write_run(run: Account, out: Path) -> Path:
     Raises:
         FolderError: the folder is there and not empty, or cannot be written.
     """
-    falls = np.flatnonzero(np.diff(np.minimum.accumulate(np.r_[np.inf, _feasible(run)])) < 0)
+    least = np.minimum.accumulate(np.r_[np.inf, np.where(run.key < INFEASIBLE, run.key, np.inf)])
+    falls = np.flatnonzero(least[1:] < least[:-1])
     trace = Trace(1, run.n, falls + 1, run.key[falls])
     name = str(run.about.get("problem") or "function")
     algorithm = str(run.settings.get("algorithm", "unknown"))
     new_folder(out)
     _write(out / f"1-{_word(algorithm)}", algorithm, name, [trace], j=1, d=len(run.names))
     return out
-
-
-def _feasible(run: Account) -> Vector:
-    return np.where(run.key < INFEASIBLE, run.key, np.inf)
 
 
 def write_comparison(comparison: Comparison, out: Path) -> Path:
@@ -142,11 +139,11 @@ def _write(
 
 
 def _about(trace: Trace) -> dict[str, Any]:
-    """Return what the JSON file says of a run."""
+    """Return what the JSON file says of a run: what its lines say."""
     lines = trace.lines()
     first = next((at for at, cost in lines if cost == lines[-1][1]), 1)
     best = {"evals": first, "y": lines[-1][1], "x": []}
-    return {"instance": trace.instance, "evals": trace.nfev, "best": best}
+    return {"instance": trace.instance, "evals": lines[-1][0], "best": best}
 
 
 def _numbers(trace: Trace) -> list[str]:

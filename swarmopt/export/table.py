@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from swarmopt import record
-from swarmopt.compare.comparison import Comparison
+from swarmopt.compare.comparison import COLUMNS, Comparison
 from swarmopt.evaluation import Outcome
 from swarmopt.report.account import check_run
 from swarmopt.report.described import space_of
@@ -80,19 +80,8 @@ def _lines(rows: Rows, space: Space | None) -> Iterator[list[Any]]:
 def write_comparison(comparison: Comparison, file: "SupportsWrite[str]") -> int:
     """Write the finished runs of a comparison, and return how many there are."""
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(
-        ["problem", "algorithm", "seed", "evaluations", "failed", "seconds", "cost", "violation",
-         "key", "error"]
-    )  # fmt: skip
-    for where in comparison.planned:
-        cell = comparison.cells.get(where)
-        if cell is None:
-            continue
-        error = (cell.error or "").strip().splitlines() or [""]
-        row = [
-            cell.problem, cell.algorithm, cell.seed, cell.nfev, cell.n_failed, cell.seconds,
-            cell.fun, cell.violation, cell.key, error[-1],
-        ]  # fmt: skip
+    writer.writerow(COLUMNS)
+    for row in comparison.rows():
         writer.writerow(map(harmless, row))
     return len(comparison.cells)
 

@@ -188,10 +188,11 @@ def finals(costs: Mapping[str, Vector], *, title: str = "") -> Figure:
 
 def _strip(axes: Axes, row: int, values: Vector, look: Mapping[str, Any]) -> None:
     low, median, high = np.quantile(values, [0.25, 0.5, 0.75])
-    axes.fill_betweenx(
-        [row - 0.3, row + 0.3], low, high, color=look["color"], alpha=0.2, linewidth=0
-    )
-    axes.plot([median, median], [row - 0.3, row + 0.3], color=look["color"], linewidth=2.5)
+    if len(values) > 1:
+        axes.fill_betweenx(
+            [row - 0.3, row + 0.3], low, high, color=look["color"], alpha=0.2, linewidth=0
+        )
+        axes.plot([median, median], [row - 0.3, row + 0.3], color=look["color"], linewidth=2.5)
     order = np.argsort(values)
     height = 0.22 * np.cos(2.4 * np.arange(len(values)))  # spread without chance
     axes.plot(values[order], row + height, linestyle="", markersize=4, alpha=0.75, **look)

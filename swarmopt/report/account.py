@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swarmopt import lock, record
+from swarmopt.compare.record import FILE as CELLS
 from swarmopt.errors import FolderError
 from swarmopt.evaluation import INFEASIBLE
 from swarmopt.folder import RESULT, SETTINGS, read_settings
@@ -171,12 +172,12 @@ def check_run(folder: Path) -> None:
         raise FolderError(f"{folder} is a file; give the folder of a run, which it may lie in")
     if not any(folder.iterdir()):
         raise FolderError(
-            f"{folder} is empty; expected a folder that `swarmopt run --out {folder}` has made"
+            f"{folder} is empty; expected a folder that `swarmopt run --out {folder}` or "
+            f"`swarmopt compare --out {folder}` has made"
         )
     if not (folder / SETTINGS).is_file():
         raise FolderError(
-            f"{folder} is no folder of a run or a comparison: it holds no {SETTINGS} and no "
-            f"compare.toml"
+            f"{folder} is no folder of a run or a comparison: it holds no {SETTINGS} and no {CELLS}"
         )
 
 

@@ -107,6 +107,15 @@ def _problem(
 
 
 def _summaries(on: OnProblem) -> Table:
+    known = "" if on.optimum is None else f"; the least cost there is: {on.optimum:.10g}"
+    caption = f"Final cost on {clean(on.problem)}{known}"
+    if not _several(on):
+        head = ["algorithm", "cost", "failed", "nothing feasible", "evaluations", "seconds"]
+        rows = [
+            [s.algorithm, _cost(s.median), s.n_failed, s.n_infeasible, s.nfev, s.seconds]
+            for s in on.summaries
+        ]
+        return Table(caption, head, rows)
     head = [
         "algorithm", "median", "lower quartile", "upper quartile", "best", "worst",
         "95 % of the median, low", "high", "runs", "failed", "nothing feasible",
@@ -120,19 +129,26 @@ def _summaries(on: OnProblem) -> Table:
         ]
         for s in on.summaries
     ]  # fmt: skip
-    known = "" if on.optimum is None else f"; the least cost there is: {on.optimum:.10g}"
-    return Table(f"Final cost on {clean(on.problem)}{known}", head, rows)
+    return Table(caption, head, rows)
+
+
+def _several(on: OnProblem) -> bool:
+    """Return whether an algorithm has more than one run, so that there are quartiles to show."""
+    return any(s.n > 1 for s in on.summaries)
 
 
 def _cost(key: float) -> Any:
     """Return a final cost, or what there is instead of one."""
+    if np.isnan(key):
+        return "-"
     if key < INFEASIBLE:
         return key
     return "nothing feasible" if np.isfinite(key) else "failed"
 
 
 def _pairs(on: OnProblem) -> Table:
-    head = ["pair", "first is", "median difference", "p after Holm", "A12", "effect", "seeds"]
+    difference = "median difference" if _several(on) else "difference"
+    head = ["pair", "first is", difference, "p after Holm", "A12", "effect", "seeds"]
     rows = [
         [
             f"{pair.one} and {pair.other}", pair.verdict,
@@ -166,7 +182,9 @@ def _pictures(comparison: Comparison, on: OnProblem, name: str) -> Iterator[Bloc
     runs = {s.algorithm: comparison.runs(on.problem, s.algorithm) for s in on.summaries}
     at = plots.evenly(comparison.budget)
     curves = {a: np.array([cell.best_at(at) for cell in cells]) for a, cells in runs.items()}
-    caption = f"Convergence on {shown}: median of the runs, and the band between the quartiles."
+    several = _several(on)
+    curve = "median of the runs, and the band between the quartiles" if several else "one run each"
+    caption = f"Convergence on {shown}: {curve}."
     picture = plots.bands(at, curves, optimum=on.optimum)
     yield Picture(inline(picture, f"{name}-bands", caption), caption)
     if on.anytime is not None:
@@ -182,9 +200,8 @@ def _pictures(comparison: Comparison, on: OnProblem, name: str) -> Iterator[Bloc
     finals = {
         a: np.array([c.key if c.feasible else np.inf for c in cells]) for a, cells in runs.items()
     }
-    caption = (
-        f"Final costs on {shown}: a mark a run, a box between the quartiles, a line at the median."
-    )
+    more = ", a box between the quartiles, a line at the median" if several else ""
+    caption = f"Final costs on {shown}: a mark a run{more}."
     yield Picture(inline(plots.finals(finals), f"{name}-finals", caption), caption)
 
 
@@ -212,7 +229,10 @@ def _reproduce(comparison: Comparison) -> Iterator[Block]:
         yield Code("The same comparison again:", text)
     else:
         yield Prose(["It was begun from Python: the same call of swarmopt.compare repeats it."])
-    if not comparison.complete:
+    n_merged = comparison.settings.get("merged", 1)
+    if n_merged > 1:
+        yield Prose([f"It is {n_merged} comparisons in one; each goes on in a folder of its own."])
+    elif not comparison.complete:
         yield Prose(["With --out and this comparison's folder the same command goes on with it."])
     yield Prose(["The same settings and versions on the same kind of machine repeat all runs."])
 
