@@ -34,6 +34,7 @@ from swarmopt.problem import Problem
 from swarmopt.result import Result, Step, Stop
 from swarmopt.resuming import open_journal, recorded
 from swarmopt.search import Search
+from swarmopt.settings import named
 
 log = logging.getLogger(__name__)
 
@@ -203,7 +204,8 @@ def execute(
         resources = resources or Resources()
         if resources.cluster:
             connect(resources.cluster).close()  # before a network is trained for it, say
-        problem.prepare()
+        with named(f"problem {problem.name} cannot be prepared", type(problem)):
+            problem.prepare()
         evaluator = as_evaluator(problem, resources)
         evaluating = stack.enter_context(ExitStack())
         evaluating.enter_context(pinned(resources.threads))

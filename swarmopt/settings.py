@@ -11,7 +11,8 @@ import sys
 import tomllib
 import traceback
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -84,17 +85,32 @@ def build(factory: Callable[..., Any], values: Mapping[str, Any], where: str) ->
         name: convert(value, known[name].type, f"{where}: {name}") for name, value in values.items()
     }
     try:
-        return factory(**checked)
+        with named(f"{where} cannot be made", factory):
+            return factory(**checked)
     except SettingError as error:
         if where in str(error) or where.startswith(("problem ", "algorithm ")):
             raise
         raise SettingError(f"{where}: {error}") from error
+
+
+@contextmanager
+def named(trouble: str, code: object) -> Iterator[None]:
+    """Turn whatever a user's code raises into an error that says in what, and where.
+
+    Args:
+        trouble: what does not work then.
+        code: the class or function that is called.
+
+    Raises:
+        FactoryError: it raised something that is no error of ours.
+    """
+    try:
+        yield
     except (SwarmoptError, MemoryError):
         raise
     except (Exception, SystemExit) as error:
         raise FactoryError(
-            f"{where} cannot be made: it raised {type(error).__name__}: {error}"
-            f"{_place(factory, error)}"
+            f"{trouble}: it raised {type(error).__name__}: {error}{_place(code, error)}"
         ) from error
 
 
@@ -181,10 +197,10 @@ def _holds_nan(value: Any) -> bool:
     return isinstance(value, float) and math.isnan(value)
 
 
-def _place(factory: Callable[..., Any], error: BaseException) -> str:
-    """Return where in the factory's own file it was raised, or else where at all."""
-    frames = traceback.extract_tb(error.__traceback__)[1:]  # without that of `build`
-    module = sys.modules.get(getattr(factory, "__module__", ""))
+def _place(code: object, error: BaseException) -> str:
+    """Return where in the code's own file it was raised, or else where at all."""
+    frames = traceback.extract_tb(error.__traceback__)[2:]  # without those of this file
+    module = sys.modules.get(getattr(code, "__module__", ""))
     own = [frame for frame in frames if frame.filename == getattr(module, "__file__", None)]
     frames = own or frames
     return f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""

@@ -38,6 +38,13 @@ def make(*, size: int = 2, scale: float = 1.0) -> FunctionProblem:
 def make_broken(*, parts: int = 0):
     return json.loads("{" * (1 // parts))
 
+class Unready(FunctionProblem):
+    def __init__(self) -> None:
+        super().__init__(lambda x: 0.0, Space([Real(0, 1)]), name="unready")
+
+    def prepare(self):
+        open("/nowhere/weights")
+
 def make_nothing(*, size: int = 2):
     return size
 
@@ -255,6 +262,18 @@ def test_a_factory_that_raises_is_one_message_with_the_users_own_line(
     assert err.startswith(f"error: problem mine:make_broken cannot be made: it raised {message}")
     assert err.endswith(f"({folder / 'mine.py'}, line {line})\n")
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "command", ["run", "compare --algorithms pso --seeds 1 --workers 0 --budget 9 --out c"]
+)
+def test_a_problem_that_cannot_be_prepared_is_one_message_too(
+    command: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, err = output(capsys, *command.split(), "--problem", "mine:Unready", code=1)
+    line = 1 + MODULE.splitlines().index('        open("/nowhere/weights")')
+    assert "unready cannot be prepared: it raised FileNotFoundError:" in err.replace("mine:U", "u")
+    assert err.endswith(f"({folder / 'mine.py'}, line {line})\n")
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from swarmopt.folder import versions, write_json
 from swarmopt.inputs import Points, as_evaluator, as_rows
 from swarmopt.limits import check_count
 from swarmopt.problem import Problem
+from swarmopt.settings import named
 from swarmopt.types import Matrix
 
 Entries = Any  # a name or an instance, several of them, or a mapping from labels to these
@@ -139,7 +140,8 @@ def _carried_out(
     if not wanted:
         return
     for label in dict.fromkeys(problem for problem, _, _ in wanted):
-        problems[label].prepare()
+        with named(f"problem {label} cannot be prepared", type(problems[label])):
+            problems[label].prepare()
     runs = Runs(wanted, problems, algorithms, comparison.budget, x0)
     n = len(wanted)
     numbers = np.arange(n)
