@@ -7,6 +7,7 @@ import logging
 import os
 import platform
 import shutil
+import sqlite3
 import stat
 import tempfile
 import tomllib
@@ -107,28 +108,45 @@ def create(
         **without_none(settings),
         "versions": versions(["swarmopt", "numpy", "scipy", *distributions]),
     }
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(prefix=f".{path.name[:64]}-", dir=path.parent))
-    except OSError as error:
-        raise FolderError(
-            f"no run folder can be made at {path}: {error.strerror or error}. Give a folder that "
-            f"you may write to"
-        ) from error
-    try:
+    with fresh_beside(path, "run folder") as fresh:
         (fresh / SETTINGS).write_text(tomli_w.dumps(document), "utf-8")
         Journal.create(fresh, space, problem, settings)
-        fresh.chmod(0o777 & ~umask())
         held = lock.acquire(fresh)
         try:
             return RunFolder(path, held, _put(fresh, path, overwrite=overwrite))
         except BaseException:
             os.close(held)
             raise
+
+
+@contextmanager
+def fresh_beside(path: Path, kind: str) -> Iterator[Path]:
+    """Make a folder under a temporary name beside a path, to be renamed to it once it is whole.
+
+    Where anything goes wrong before that, nothing of it stays.
+
+    Args:
+        path: absolute; its parents are made.
+        kind: of folder, for messages.
+
+    Raises:
+        FolderError: it cannot be made, or something in it.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = Path(tempfile.mkdtemp(prefix=f".{path.name[:64]}-", dir=path.parent))
+    except OSError as error:
+        raise FolderError(
+            f"no {kind} can be made at {path}: {error.strerror or error}. Give a folder that you "
+            f"may write to"
+        ) from error
+    try:
+        fresh.chmod(0o777 & ~umask())
+        yield fresh
     except BaseException as error:
         shutil.rmtree(fresh, ignore_errors=True)
-        if isinstance(error, OSError) and not isinstance(error, FolderError):
-            raise FolderError(f"no run folder can be made at {path}: {error}") from error
+        if isinstance(error, OSError | sqlite3.Error) and not isinstance(error, FolderError):
+            raise FolderError(f"no {kind} can be made at {path}: {error}") from error
         raise
 
 

@@ -2,9 +2,7 @@
 
 import json
 import logging
-import shutil
 import sqlite3
-import tempfile
 from collections.abc import Mapping
 from contextlib import closing, suppress
 from pathlib import Path
@@ -29,7 +27,7 @@ from swarmopt.compare.record import (
     unreadable,
 )
 from swarmopt.errors import FolderError, SettingError
-from swarmopt.folder import umask, without_none
+from swarmopt.folder import fresh_beside, without_none
 from swarmopt.resuming import difference, shown
 from swarmopt.terminal import printable
 
@@ -154,15 +152,7 @@ def _is_free(path: Path) -> bool:
 
 def _make(path: Path, settings: Mapping[str, Any]) -> None:
     """Make the folder under another name, and rename it once its settings and tables are there."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(prefix=f".{path.name[:64]}-", dir=path.parent))
-    except OSError as error:
-        raise FolderError(
-            f"no folder can be made at {path}: {error.strerror or error}. Give one that you may "
-            f"write to"
-        ) from error
-    try:
+    with fresh_beside(path, "folder") as fresh:
         _write_toml(fresh, settings)
         with closing(database.writing(fresh / FILE)) as db:
             for text in TABLES.values():
@@ -171,11 +161,7 @@ def _make(path: Path, settings: Mapping[str, Any]) -> None:
             rows = [meta_row(key, value) for key, value in about.items()]
             db.executemany("INSERT INTO meta VALUES (?, ?, ?)", rows)
             db.commit()
-        fresh.chmod(0o777 & ~umask())
         fresh.rename(path)
-    except (OSError, sqlite3.Error) as error:
-        shutil.rmtree(fresh, ignore_errors=True)
-        raise FolderError(f"no folder can be made at {path}: {error}") from error
 
 
 def _write_toml(folder: Path, settings: Mapping[str, Any]) -> None:
