@@ -23,8 +23,11 @@ TOOLS = ("pytest", "pytest-xdist", "hypothesis", "pandas>=2")
 OF_A_CHECKOUT = "tests/test_docs.py::test_the_house_page_names_every_room"  # reads the sources
 BESIDE = ("README.md", "CHANGELOG.md", "CITATION.cff", "pyproject.toml", "docs", "tests")
 CORE_TESTS = (
-    "house", "docs", "space", "settings", "problem", "problems", "run", "optimizer", "streams",
-    "pso", "ga", "de", "ssa", "plugins", "cli", "journal", "resume", "plots",
+    "house", "docs", "space", "settings", "problem", "problems", "problems_analytic",
+    "problems_combinatorial", "problems_instance", "problems_integer", "problems_mixed", "run",
+    "run_algorithms", "run_errors", "optimizer", "streams", "pso", "ga", "de", "ssa",
+    "ssa_discrete", "ssa_landscape", "ssa_quality", "ssa_restarts", "ssa_selection", "plugins",
+    "cli", "journal", "folder", "resume", "plots",
 )  # fmt: skip
 PLUGIN_TESTS = ("plan", "cost", "budget", "importance", "balance", "constraint", "codes")
 ALONE = """

@@ -1,5 +1,6 @@
 """What tests share: whether they take their time, and processes of Dask."""
 
+import gc
 import logging
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,12 @@ settings.register_profile(
     "any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("any-machine")
+
+
+def pytest_collection_finish() -> None:
+    """Keep the garbage collector from going through all that was imported again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -25,7 +25,7 @@ def cell(problem: str, algorithm: str, seed: int, **changed: Any) -> Cell:
     rng = np.random.default_rng([seed, len(algorithm), len(problem)])
     best = np.sort(rng.random(6))[::-1] + len(algorithm)
     whole: dict[str, Any] = {
-        "nfev": 100, "n_failed": 0, "seconds": 0.25, "fun": best[-1], "violation": 0.0,
+        "nfev": 100, "n_failed": 0, "seconds": 0.25, "fun": float(best[-1]), "violation": 0.0,
         "key": float(best[-1]), "evaluations": np.array([1, 4, 9, 20, 50, 80]), "best": best,
         "report": {}, "error": None,
     }  # fmt: skip

@@ -378,7 +378,8 @@ def test_each_dive_lost_in_a_row_makes_a_longer_rest_and_one_won_ends_it(trust: 
 def test_early_the_diver_may_fly_alone_and_later_half_of_a_generation_does() -> None:
     d = 2
     optimizer = Optimizer(Space([Real(-3.0, 5.0)] * d), algorithm="ssa", seed=0)
-    early, late = set(), set()
+    early: set[int] = set()
+    late: set[int] = set()
     n = 0
     while n < 2 * EARLY * d:
         asked = optimizer.ask()

@@ -1,106 +1,25 @@
-"""The loop: budget, limits, constraints, failures, order, what is called when."""
+"""The loop: budget, limits, constraints, order, what is called when."""
 
 import math
 import random
-import time
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
+from objectives import ALGORITHMS, BOUNDS, MIXED, Array, Recorder, mixed, sphere, spheres
 
 from swarmopt import (
-    AllFailedError,
     Categorical,
     FunctionProblem,
     Integer,
-    ObjectiveError,
-    Ordinal,
     Real,
     SettingError,
     Space,
     Stop,
-    UnknownNameError,
     algorithms,
     minimize,
 )
-from swarmopt.plugins import installed
-
-Array = NDArray[np.float64]
-BOUNDS = [(-5.0, 5.0)] * 3
-ALGORITHMS = sorted(installed().entries["algorithm"])
-MIXED = Space(
-    rate=Real(1e-4, 1, log=True),
-    depth=Integer(1, 10),
-    width=Ordinal([16, 32, 64]),
-    act=Categorical(["relu", "tanh"]),
-)
-
-
-def sphere(x: Array) -> float:
-    return float(((x - 1) ** 2).sum())
-
-
-def spheres(x: Array) -> Array:
-    return np.asarray(((x - 1) ** 2).sum(axis=1))
-
-
-class Recorder:
-    """An objective that remembers its points."""
-
-    def __init__(self, fun: Callable[[Any], Any]) -> None:
-        self.fun = fun
-        self.points: list[Any] = []
-
-    def __call__(self, point: Any) -> Any:
-        self.points.append(point.copy())
-        return self.fun(point)
-
-
-def mixed(p: dict[str, Any]) -> float:
-    off = abs(math.log(p["rate"] / 0.01)) + abs(p["depth"] - 7)
-    return float(off + (p["act"] != "tanh") + 64 / p["width"])
-
-
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_every_algorithm_spends_the_budget_exactly(algorithm: str) -> None:
-    fun = Recorder(sphere)
-    result = minimize(fun, BOUNDS, algorithm=algorithm, budget=137, seed=0)
-    assert len(fun.points) == result.nfev == 137
-    assert result.status is Stop.BUDGET
-    assert result.success
-    assert result.fun == min(map(sphere, fun.points)) == sphere(result.x)
-
-
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_every_algorithm_repeats_a_run_bit_by_bit(algorithm: str) -> None:
-    first, second = (
-        minimize(mixed, MIXED, algorithm=algorithm, budget=200, seed=5, history="all")
-        for _ in range(2)
-    )
-    assert np.array_equal(first.history.x, second.history.x)
-    assert first.fun == second.fun
-    other = minimize(mixed, MIXED, algorithm=algorithm, budget=200, seed=6, history="all")
-    assert not np.array_equal(first.history.x, other.history.x)
-
-
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_every_algorithm_survives_failures_and_constraints(algorithm: str) -> None:
-    def fun(x: Array) -> tuple[float, float]:
-        if x[0] > 3:
-            raise RuntimeError("broken region")
-        if x[1] > 3:
-            return math.nan, 0.0
-        return sphere(x), max(0.0, 1.5 - x[2])
-
-    result = minimize(fun, BOUNDS, algorithm=algorithm, budget=600, seed=1)
-    assert result.success
-    assert result.x[2] >= 1.5
-    assert result.violation == 0
-    assert result.nfev == 600
-    assert result.n_failed > 0
 
 
 def test_a_dict_reaches_the_objective_of_a_named_space_and_comes_back_in_params() -> None:
@@ -163,23 +82,6 @@ def test_the_time_limit_ends_a_run_within_a_batch() -> None:
     assert result.nfev == len(fun.points) == 1
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_every_algorithm_takes_a_batch_that_the_time_limit_cut(algorithm: str) -> None:
-    def slow(x: Array) -> float:
-        time.sleep(0.002)
-        return sphere(x)
-
-    result = minimize(slow, BOUNDS, max_time=0.05, seed=0, algorithm=algorithm)
-    assert result.status is Stop.TIME
-    assert result.success
-
-
-def test_a_cost_beyond_float64_is_a_failed_evaluation() -> None:
-    result = minimize(lambda x: 10**400 if x[0] > 0 else 1.0, BOUNDS, budget=60, seed=0)
-    assert result.n_failed > 0
-    assert result.fun == 1.0
-
-
 def test_x0_is_evaluated_exactly_as_it_was_given() -> None:
     space = Space(a=Real(-5, 5), b=Real(1e-4, 1, log=True), c=Integer(-3, 9))
     given = {"a": -3.3, "b": 0.01, "c": 4}
@@ -240,21 +142,6 @@ def test_x0_comes_first_and_across_batches() -> None:
     assert minimize(sphere, BOUNDS, x0=[1, 1, 1], budget=5, seed=0).fun == 0
 
 
-@pytest.mark.parametrize(
-    ("x0", "message"),
-    [
-        ([[9.0, 0, 0]], "outside"),
-        ([[0.0, 0]], r"\(n, 3\)"),
-        ([{"x0": 1.0}], "missing name 'x1'"),
-        ("abc", "expected points"),
-        (5, "x0: expected points as dicts or rows of numbers, got 5"),
-    ],
-)
-def test_a_wrong_x0_is_an_error(x0: Any, message: str) -> None:
-    with pytest.raises(SettingError, match=message):
-        minimize(sphere, BOUNDS, x0=x0, budget=10)
-
-
 def test_a_finite_space_is_never_evaluated_twice_and_ends_when_it_is_exhausted() -> None:
     space = Space([Integer(0, 3), Categorical(["a", "b", "c"])])
     for algorithm in ALGORITHMS:
@@ -282,117 +169,6 @@ def test_a_noisy_problem_is_not_cached() -> None:
     assert minimize(problem, budget=50, seed=0).nfev == 50
     with pytest.raises(SettingError, match="noisy"):
         minimize(problem, budget=50, cache=True)
-
-
-@pytest.mark.parametrize("lookahead", [1, 3])
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_lookahead_keeps_budget_and_order(algorithm: str, lookahead: int) -> None:
-    first, second = (
-        minimize(mixed, MIXED, algorithm=algorithm, budget=150, seed=5, lookahead=lookahead,
-                 history="all")
-        for _ in range(2)
-    )  # fmt: skip
-    assert first.nfev == 150
-    assert np.array_equal(first.history.x, second.history.x)
-    tiny = Space([Integer(0, 3), Integer(0, 2)])
-    ended = minimize(lambda x: float(x.sum()), tiny, budget=500, seed=0, lookahead=lookahead,
-                     algorithm=algorithm)  # fmt: skip
-    assert ended.status in (Stop.EXHAUSTED, Stop.STALLED)
-
-
-def test_failures_count_against_the_budget_and_rank_last() -> None:
-    def fun(x: Array) -> float:
-        if x[0] < 0:
-            raise ZeroDivisionError("negative")
-        return float(x[0])
-
-    result = minimize(fun, [(-1, 1)], budget=100, seed=0, algorithm="random-search")
-    assert result.nfev == 100
-    assert 20 < result.n_failed < 80
-    assert result.fun >= 0
-    assert f"{result.n_failed} evaluations failed" in result.message
-
-
-def failing(x: Array) -> float:
-    raise KeyError("no such thing")
-
-
-def test_a_first_batch_that_fails_whole_stops_with_the_first_traceback() -> None:
-    with pytest.raises(AllFailedError, match=r"(?s)all 20 evaluations.*no such") as caught:
-        minimize(failing, BOUNDS, algorithm="random-search", budget=100)
-    assert "Traceback" in str(caught.value)
-    with pytest.raises(AllFailedError, match="NaN"):
-        minimize(lambda x: math.nan, BOUNDS, budget=100)
-    with pytest.raises(AllFailedError, match="1e300"):
-        minimize(lambda x: 1e301, BOUNDS, budget=100)
-
-
-@pytest.mark.parametrize(
-    ("fun", "message"),
-    [
-        (lambda x: x, r"array of shape \(3,\)"),
-        (lambda x: None, "return"),
-        (lambda x: "1", "expected a number"),
-        (lambda x: (1.0, -0.5), "max"),
-        (lambda x: (1.0, math.nan), "violations >= 0"),
-        (lambda x: (1.0, 2.0, 3.0), r"returned \(1.0, 2.0, 3.0\) for one point"),
-    ],
-)
-def test_an_objective_that_breaks_its_contract_is_an_error_at_once(fun: Any, message: str) -> None:
-    with pytest.raises(ObjectiveError, match=message):
-        minimize(fun, BOUNDS, budget=10)
-
-
-def test_a_batch_objective_of_the_wrong_shape_is_told_so() -> None:
-    with pytest.raises(ObjectiveError, match=r"shape \(20, 1\) for 20 points; expected \(20,\)"):
-        minimize(lambda x: x[:, :1], BOUNDS, batch=True, algorithm="random-search", budget=40)
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"budget": 0}, "budget: expected at least 1, got 0"),
-        ({"budget": 2.5}, "budget: expected a whole number, got 2.5"),
-        ({"budget": True}, "whole number, got True"),
-        ({"patience": -1}, "patience: expected at least 1"),
-        ({"max_time": 0}, "max_time: expected seconds > 0"),
-        ({"target": math.nan}, "target: expected a number, got NaN"),
-        ({"seed": -1}, "seed: expected 0 <= seed"),
-        ({"seed": "x"}, "seed: expected a whole number"),
-        ({"batch_size": 0}, "batch_size: expected at least 1"),
-        ({"lookahead": -1}, "lookahead: expected at least 0"),
-        ({"lookahead": None}, "lookahead: expected a whole number, got None"),
-        ({"callback": 3}, "callback: expected a function, got 3"),
-        ({"run_dir": 3}, "run_dir: expected a path, got 3"),
-        ({"cache": "yes"}, "cache: expected True, False or None, got 'yes'"),
-        ({"history": "some"}, "history: expected 'batches' or 'all'"),
-        ({"algorithm": 7}, "expected the name or an instance of an algorithm"),
-    ],
-)
-def test_wrong_settings_are_named(settings: dict[str, Any], message: str) -> None:
-    with pytest.raises(SettingError, match=message):
-        minimize(sphere, BOUNDS, **{"budget": 10, **settings})
-
-
-def test_an_unknown_algorithm_lists_the_nearest() -> None:
-    with pytest.raises(UnknownNameError, match="did you mean 'pso'"):
-        minimize(sphere, BOUNDS, algorithm="psoo")
-
-
-@pytest.mark.parametrize(
-    ("fun", "space", "message"),
-    [
-        (sphere, None, "a function needs a space"),
-        (3, BOUNDS, "expected a function"),
-        (sphere, [], "at least one variable"),
-        (sphere, [(1, 0)], "low is greater than high"),
-        (sphere, 5, "expected a Space"),
-        (FunctionProblem(sphere, Space([Real(0, 1)])), BOUNDS, "has a space of its own"),
-    ],
-)
-def test_wrong_problems_are_named(fun: Any, space: Any, message: str) -> None:
-    with pytest.raises(SettingError, match=message):
-        minimize(fun, space, budget=10)
 
 
 def test_the_callback_follows_scipy_and_can_stop_the_run() -> None:

@@ -25,9 +25,14 @@ class Stack(nn.Module):
         return found
 
 
-def scores_of(model: nn.Module, images: Tensor) -> dict[str, np.ndarray]:
-    model.eval()
-    graph = ChannelGraph.trace(model, (images[:2],))
+def traced(model: nn.Module, images: Tensor) -> ChannelGraph:
+    return ChannelGraph.trace(model.eval(), (images[:2],), verify=False)
+
+
+def scores_of(
+    model: nn.Module, images: Tensor, graph: ChannelGraph | None = None
+) -> dict[str, np.ndarray]:
+    graph = graph or traced(model, images)
     moments = measure_moments(model, set(graph.reads), images)
     return elimination_scores(graph, first_names(model)[0], moments)
 
@@ -72,8 +77,9 @@ def test_the_last_channel_is_the_one_that_alone_keeps_most(images: Tensor) -> No
 def test_each_group_of_a_network_has_scores_of_its_own_even_where_blocks_are_tied() -> None:
     images = torch.randn(32, 3, 8, 8, generator=torch.Generator().manual_seed(2))
     for name in ("tiny-grouped", "tiny-shuffle", "tiny-depthwise", "tiny-concat"):
-        model = build(name).eval()
-        graph = ChannelGraph.trace(model, (images[:2],), verify=False)
-        for group, order in zip(graph.groups, scores_of(model, images).values(), strict=True):
+        model = build(name)
+        graph = traced(model, images)
+        scores = scores_of(model, images, graph)
+        for group, order in zip(graph.groups, scores.values(), strict=True):
             assert order.shape == (group.n_units,)
             assert np.isfinite(order).all()

@@ -30,7 +30,7 @@ def images(n: int) -> Tensor:
 
 @pytest.fixture(scope="module")
 def small() -> nn.Module:
-    model = build("digits-resnet", widths=(4, 6, 8)).eval()
+    model = build("digits-cnn", widths=(4, 6, 8)).eval()
     graph = ChannelGraph.trace(model, (images(2),), verify=False)
     return graph.plan(uniform(graph.groups, 0.5)).apply(model)
 

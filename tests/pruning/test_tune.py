@@ -1,6 +1,8 @@
 """What to set on this machine: measured, and said."""
 
+import contextlib
 import json
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ QUICK = {"model": "digits-cnn", "epochs": 1, "force": True}
 
 @pytest.fixture(scope="module")
 def problem() -> ChannelPruning:
-    return ChannelPruning(**QUICK)  # type: ignore[arg-type]
+    return ChannelPruning(**QUICK, score_images=40)  # type: ignore[arg-type]
 
 
 def measured(dtype: str, batch: int, threads: int, rate: float) -> Measured:
@@ -26,11 +28,20 @@ def test_every_setting_is_measured_once_the_fastest_first(
     problem: ChannelPruning, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("swarmopt_pruning.tune.cores", lambda: 2)
-    found = tune(problem, batches=(64, 128, 10_000), repeats=1)
+    used = []
+
+    @contextlib.contextmanager
+    def pinned(threads: int) -> Iterator[None]:  # really two wait for each other on busy cores
+        used.append(threads)
+        yield
+
+    monkeypatch.setattr("swarmopt_pruning.tune.pinned", pinned)
+    found = tune(problem, batches=(16, 32, 10_000), repeats=1)
     n = len(problem.scorer.images)
     assert {(m.dtype, m.batch, m.threads) for m in found} == {
-        (d, b, t) for d in ("float32", "bfloat16") for b in (64, 128, n) for t in (1, 2)
+        (d, b, t) for d in ("float32", "bfloat16") for b in (16, 32, n) for t in (1, 2)
     }
+    assert used == [1] * 6 + [2] * 6
     assert [m.rate for m in found] == sorted((m.rate for m in found), reverse=True)
     for each in found:
         assert each.rate == pytest.approx((2 if each.threads == 1 else 1) / each.seconds)

@@ -123,7 +123,7 @@ def live() -> tuple[nn.Module, Splits]:
 def test_a_copy_in_another_process_would_score_the_same_bits(importance: str) -> None:
     found = ChannelPruning(**QUICK, importance=importance)
     found.prepare()
-    x = points(found)
+    x = points(found, 2)
     np.testing.assert_array_equal(cost_here(sent(found), x), cost_here(found, x))
 
 

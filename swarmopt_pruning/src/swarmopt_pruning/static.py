@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.fx import config
 
 from swarmopt_pruning.dynamic import Frames, dynamic_frames
 from swarmopt_pruning.errors import NotExportable
@@ -36,7 +37,7 @@ def static_graph(model: nn.Module, example: tuple[Any, ...]) -> torch.export.Exp
         NotExportable: Python code decides on values, or an operator has no fake implementation.
     """
     try:
-        with warnings.catch_warnings(), _quiet():
+        with warnings.catch_warnings(), _quiet(), _unannotated():
             # Recurrent layers cache views of their weights, which is nothing the user can change.
             warnings.filterwarnings("ignore", message="The tensor attribute", category=UserWarning)
             program = torch.export.export(model, example, strict=False)
@@ -70,6 +71,18 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         logging.disable(before)
+
+
+@contextlib.contextmanager
+def _unannotated() -> Iterator[None]:
+    """Keep torch from noting the lines that called each operator: nothing here reads them."""
+    name = "do_not_emit_stack_traces"  # older versions of torch take no notice of it
+    before = getattr(config, name, False)
+    setattr(config, name, True)
+    try:
+        yield
+    finally:
+        setattr(config, name, before)
 
 
 def first_line(error: Exception) -> str:
