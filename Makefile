@@ -60,6 +60,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: $(VENV)/bin/python $(SOURCES)
+	@echo 'installing both packages and torch, about a gigabyte: some minutes'
 	$(INSTALL) -e . -e ./swarmopt_pruning
 	@touch $@
 

@@ -6,6 +6,7 @@ arguments. Nothing else has to be written for `--set`, `--config` and `swarmopt 
 
 import importlib
 import inspect
+import json
 import math
 import sys
 import tomllib
@@ -21,6 +22,8 @@ import msgspec
 import numpy as np
 
 from swarmopt.errors import FactoryError, SettingError, SwarmoptError, UnknownNameError
+
+WORDS = {"`array": "`list", "`object": "`table"}  # msgspec speaks of JSON
 
 
 @dataclass(frozen=True)
@@ -151,6 +154,8 @@ def convert(value: Any, kind: Any, where: str) -> Any:
     except msgspec.ValidationError as error:
         text = str(error)
         text = text[0].lower() + text[1:]
+        for word, ours in WORDS.items():
+            text = text.replace(word, ours)
         raise SettingError(f"{where} = {value!r}: {text}") from None
     except SystemError:  # msgspec before 0.22, for a whole number beyond float64
         raise SettingError(f"{where} = {value!r}: number out of range") from None
@@ -159,10 +164,14 @@ def convert(value: Any, kind: Any, where: str) -> Any:
 
 
 def parse_value(text: str) -> Any:
-    """Return a value as TOML reads it, or the text itself where it is no TOML value."""
+    """Return a value as TOML or else JSON reads it, or the text itself where it is neither."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
+        pass
+    try:
+        return json.loads(text) if text.startswith(("{", "[")) else text
+    except (ValueError, RecursionError):
         return text
 
 

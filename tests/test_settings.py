@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from swarmopt.errors import FactoryError, FolderError, SettingError, UnknownNameError
-from swarmopt.settings import build, convert, import_object, settings_of
+from swarmopt.settings import build, convert, import_object, parse_value, settings_of
 
 
 @dataclass(frozen=True)
@@ -231,3 +231,26 @@ def test_an_unknown_attribute_comes_with_the_nearest(name: str, message: str) ->
 def test_nan_inside_a_list_is_refused() -> None:
     with pytest.raises(SettingError, match="NaN"):
         convert([1.0, math.nan], list[float], "rates")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('{"a.*": [1, 2]}', {"a.*": [1, 2]}),
+        ('{"a.*" = [1, 2]}', {"a.*": [1, 2]}),
+        ("[1, null]", [1, None]),
+        ("[1,", "[1,"),
+        ("[" * 9999, "[" * 9999),
+        ("nan", math.nan),
+        ("a=b", "a=b"),
+    ],
+)
+def test_values_are_read_as_toml_then_json_then_text(text: str, value: Any) -> None:
+    assert repr(parse_value(text)) == repr(value)
+
+
+def test_lists_and_tables_are_called_so() -> None:
+    with pytest.raises(SettingError, match="expected `list`, got `str`"):
+        convert("stem", list[str], "exclude")
+    with pytest.raises(SettingError, match="expected `table`, got `str`"):
+        convert("stem", dict[str, int], "allowed")

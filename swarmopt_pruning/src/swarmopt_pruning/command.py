@@ -76,7 +76,7 @@ def _network(name: str, shapes: tuple[tuple[int, ...], ...]) -> tuple[nn.Module,
     if not isinstance(network, nn.Module):
         raise PruningError(
             f"{name}: expected a torch.nn.Module, or a module and the tuple of its example inputs, "
-            f"got {found!r:.80}"
+            f"got {type(found).__name__}"
         )
     if shapes:
         return network, _examples(shapes)

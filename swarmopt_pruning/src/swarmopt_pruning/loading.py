@@ -45,6 +45,11 @@ def load(folder: str | Path, model: nn.Module | None = None) -> nn.Module:
     plan = PruningPlan.load(folder / PLAN)
     if model is None:
         model = _original(folder / WEIGHTS).make()
+    if not isinstance(model, nn.Module):
+        raise PruningError(
+            f"model: expected the original network, a torch.nn.Module, got {type(model).__name__}; "
+            f"call the function that makes it"
+        )
     small = plan.apply(model)
     load_weights(small, folder / WEIGHTS)
     return small.eval()

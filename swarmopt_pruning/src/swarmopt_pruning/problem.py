@@ -377,6 +377,7 @@ class ChannelPruning(Problem):
                 scorer,
                 counts,
                 self._data.train,
+                self._unseen,
                 self._finetuning,
                 seed=result.seed,
                 folder=folder,
@@ -426,6 +427,11 @@ class ChannelPruning(Problem):
     def _figures(self, model: nn.Module, channels: int) -> Figures:
         return figures(model, self._data, channels=channels, original=self._model_name)
 
+    @property
+    def _loaded_by(self) -> str:
+        """Arguments of `load`, as a user may type them."""
+        return "folder" if self._model_name.built_in else "folder, model=the original network"
+
     def describe(self, result: Result) -> str:
         """Return the table before / after / removed."""
         if "before" not in result.report:
@@ -433,8 +439,8 @@ class ChannelPruning(Problem):
         return (
             table(result.report["before"], result.report["after"])
             + f"\n{choice(result.report.get('finalists', ()))}".rstrip()
-            + f"\nartefacts: {PLAN}, {WEIGHTS}, {CHANNELS}, {FRONT}, convergence.png, result.json;"
-            + "\nuse them with swarmopt_pruning.load(folder)"
+            + f"\nartefacts: {PLAN}, {WEIGHTS}, {CHANNELS}, {FRONT}, {FRONT_PICTURE}, {FINALISTS}"
+            + f"\nuse them with swarmopt_pruning.load({self._loaded_by})"
         )
 
 

@@ -14,10 +14,11 @@ from swarmopt_pruning.loading import PLAN, WEIGHTS
 from swarmopt_pruning.plan import PruningPlan
 from swarmopt_pruning.score import Scorer
 from swarmopt_pruning.terminal import printable
-from swarmopt_pruning.train import Recipe, train
+from swarmopt_pruning.train import Recipe, accuracy, train
 
 log = logging.getLogger(__name__)
 
+LOWER = 10  # times lower is the rate that is advised where training did harm
 CHECKPOINT = "finetuning.safetensors"
 CHANNELS = "channels.png"
 FRONT, FRONT_PICTURE = "front.csv", "front.png"
@@ -31,6 +32,7 @@ def fine_tuned(
     scorer: Scorer,
     counts: NDArray[np.int64],
     images: Images,
+    unseen: Images,
     recipe: Recipe,
     *,
     seed: int,
@@ -38,10 +40,13 @@ def fine_tuned(
 ) -> nn.Module:
     """Return the smaller network, fine-tuned with the original as its teacher.
 
+    Where it is right less often then than it was, it is returned as it was, and a warning says so.
+
     Args:
         scorer: of the search.
         counts: (groups,) channels that stay.
         images: to learn from.
+        unseen: held-out images that tell whether it was of use.
         recipe: how.
         seed: of the training.
         folder: where the plan is written, and a checkpoint, from which a second call goes on and
@@ -53,7 +58,19 @@ def fine_tuned(
         scorer.plan(counts).save(folder / PLAN)  # what was found, whatever becomes of the rest
         file = folder / CHECKPOINT
     log.info("fine-tuning the winner for %d epochs", recipe.epochs)
+    refitted = {name: tensor.clone() for name, tensor in small.state_dict().items()}
+    before = accuracy(small, unseen)
     train(small, images, recipe, seed=seed, teacher=scorer.model, checkpoint=file)
+    after = accuracy(small, unseen)
+    if after < before:
+        log.warning(
+            "fine-tuning made the network worse, from %.2f %% to %.2f %% of held-out images right, "
+            "so it stays as it was refitted; a lower rate may do better: finetune_rate=%g",
+            100 * before,
+            100 * after,
+            recipe.rate / LOWER,
+        )
+        small.load_state_dict(refitted)
     return small
 
 
