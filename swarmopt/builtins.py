@@ -104,6 +104,8 @@ def swarmopt_register_commands() -> list[Registration]:
         Registration("report", f"{room}.report:report", "Write one HTML page about a folder."),
         Registration("export", f"{room}.export:export", "Write a folder as CSV or IOHprofiler."),
         Registration("list", f"{room}.inspect:list_", "List problems and algorithms."),
-        Registration("show", f"{room}.inspect:show", "Show the settings of one of them."),
+        Registration(
+            "show", f"{room}.inspect:show", "Show the settings of a problem or an algorithm."
+        ),
         Registration("plugins", f"{room}.inspect:plugins", "List plugins, and why one is skipped."),
     ]

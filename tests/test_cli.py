@@ -177,6 +177,47 @@ def test_settings_win_in_the_order_file_environment_flag_set(
     assert plan("--set", "dim=5")["variables"] == 5
 
 
+def test_a_wrong_value_of_the_environment_names_its_variable(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SWARMOPT_BUDGET", "abc")
+    _, err = output(capsys, "run", "--problem", "sphere", code=2)
+    assert "the environment variable SWARMOPT_BUDGET: 'abc' is not a valid integer" in err
+    assert "for '--budget': 'x'" in output(capsys, "run", "--budget", "x", code=2)[1]
+
+
+@pytest.mark.parametrize("error", [ImportError("no\nbackend"), OSError("no\nbackend")])
+@pytest.mark.parametrize("flag", ["--overwrite", "--json"])
+def test_a_picture_that_cannot_be_drawn_costs_no_result(
+    error: Exception,
+    flag: str,
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(*_: object) -> None:
+        sys.stdout.write("drawn\n")
+        raise error
+
+    monkeypatch.setattr("swarmopt.plots.style.save", broken)
+    out, err = output(capsys, "run", "--problem", "sphere", "--budget", "30", "--out", "a", flag)
+    shown, _, rest = out.partition("drawn\n")
+    assert json.loads((folder / "a" / "result.json").read_text())["message"] in shown
+    assert not rest
+    assert err.endswith("warning: convergence.png is not drawn: no backend\n")
+
+
+def test_without_matplotlib_a_run_ends_well(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [n for n in sys.modules if n.startswith("swarmopt.plots.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    out, err = output(capsys, "run", "--problem", "sphere", "--budget", "30")
+    assert "run folder: runs/sphere-ssa-1" in out
+    assert "warning: convergence.png is not drawn: " in err
+
+
 def test_a_dry_run_shows_everything_and_makes_nothing(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -231,6 +272,12 @@ WRONG = [
     (["--problem", "sphere", "--algorithm", "mine:swarm", "--set", "algorithm.w=1"], "finished"),
     ([], "--problem is needed"),
     (["--config", "none.toml"], "none.toml cannot be read"),
+    (["--config", "mine.py"], "mine.py is not valid TOML"),
+    (["--problem", "sphere:dim=3"], "give --problem sphere --set dim=3"),
+    (
+        ["--problem", "sphere", "--algorithm", "pso:population=50:w=0.5"],
+        "give --algorithm pso --set algorithm.population=50 --set algorithm.w=0.5",
+    ),
 ]
 
 
@@ -238,8 +285,7 @@ WRONG = [
 def test_wrong_input_is_a_usage_error_that_names_it(
     arguments: list[str], message: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code = 1 if "none.toml" in arguments else 2
-    out, err = output(capsys, "run", *arguments, code=code)
+    out, err = output(capsys, "run", *arguments, code=2)
     assert message in err
     assert "Traceback" not in err
     assert not out
@@ -298,8 +344,7 @@ def test_a_wrong_file_is_named_with_its_key(
     text: str, message: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder / "wrong.toml").write_text(text)
-    assert call(["run", "--problem", "mine:objective", "--config", "wrong.toml"]) in (1, 2)
-    err = capsys.readouterr().err
+    _, err = output(capsys, "run", "--problem", "mine:objective", "--config", "wrong.toml", code=2)
     assert message in err
     assert "Traceback" not in err
 
@@ -389,6 +434,7 @@ def test_list_show_and_plugins(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_help_and_version_and_an_unknown_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Commands" in output(capsys, "--help")[0]
+    assert "Show the settings of a problem or an algorithm." in output(capsys, "--help")[0]
     assert "--problem" in output(capsys, "run", "--help")[0]
     assert "0.1" in output(capsys, "--version")[0]
     assert "did you mean 'run'" in output(capsys, "rnu", code=2)[1]

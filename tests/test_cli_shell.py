@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import TextIO
 
 import click
 import pytest
@@ -77,7 +78,7 @@ def test_completing_a_command_imports_none() -> None:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder where a run and a comparison are there."""
     place = tmp_path_factory.mktemp("shell")
-    run = "run --problem sphere --budget 60 --seed 1 --out a"
+    run = "run --problem sphere --set dim=2 --budget 60 --seed 1 --out a"
     compare = (
         "compare --problem sphere --algorithms pso,ga --budget 60 --seeds 5 --workers 0 --out b"
     )
@@ -100,6 +101,34 @@ ARGUMENTS = {
 
 def test_every_command_of_ours_is_tried() -> None:
     assert sorted(ARGUMENTS) == OURS
+
+
+def told_without_output(name: str, cwd: Path, stdout: TextIO) -> tuple[int, str]:
+    """Return the exit code and stderr of a command whose stdout takes nothing."""
+    command = [sys.executable, "-m", "swarmopt", *ARGUMENTS[name].split()]
+    buffered = {key: v for key, v in os.environ.items() if key != "PYTHONUNBUFFERED"}
+    done = subprocess.run(
+        command, cwd=cwd, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False,
+        env=buffered,
+    )  # fmt: skip
+    return done.returncode, done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is always full")
+@pytest.mark.parametrize("name", ["list", "export"])  # one writes by click, one by itself
+def test_a_full_stdout_is_one_message(name: str, folder: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        code, told = told_without_output(name, folder, full)
+    assert told == "error: the output cannot be written: No space left on device\n"
+    assert code == 1
+
+
+@pytest.mark.parametrize("name", ["list", "export"])
+def test_a_reader_who_has_seen_enough_gets_no_word(name: str, folder: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as gone:
+        assert told_without_output(name, folder, gone) == (1, "")
 
 
 @pytest.mark.slow

@@ -24,7 +24,7 @@ def test_a_comparison_shows_tables_and_a_sentence_a_pair(
     shown = capsys.readouterr()
     assert "sphere: final costs; 60 evaluations, 3 seeds" in shown.out
     assert "pso and ga on sphere: no difference shown: median " in shown.out
-    assert "folder: c" in shown.out
+    assert shown.out.endswith("\nfolder: c\na page to send: swarmopt report c\n")
     assert "compare: 12 of 12 runs" in shown.err
     assert load("c").complete
 
@@ -66,6 +66,14 @@ def test_the_same_command_goes_on_and_another_budget_is_a_usage_error(
     assert len(load("c").cells) == 8
     assert call([*BASE, "--seeds", "2", "--out", "c", "--budget", "61"]) == 2
     assert "another budget: recorded 60, given 61" in capsys.readouterr().err
+
+
+def test_folders_of_other_budgets_are_named_with_them(capsys: pytest.CaptureFixture[str]) -> None:
+    for out, budget in (("a", "30"), ("b", "40")):
+        assert call([*BASE, "--seeds", "1", "--out", out, "--budget", budget]) == 0
+    assert call(["report", "a", "b", "--out", "c.html"]) == 2
+    told = "error: the budgets differ: a has 30 evaluations a run, b has 40; "
+    assert told in capsys.readouterr().err
 
 
 def test_json_is_all_that_stdout_gets(capsys: pytest.CaptureFixture[str]) -> None:

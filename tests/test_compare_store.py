@@ -262,6 +262,17 @@ def test_a_second_driver_is_refused(folder: Path) -> None:
         os.close(held)
 
 
+def test_a_folder_that_cannot_be_written_asks_for_another(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_: Path) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(lock, "acquire", refused)
+    with pytest.raises(FolderError, match=r"Permission denied\. Give a folder that you may write"):
+        compare(**GIVEN, out=folder)
+
+
 def test_other_versions_are_named_and_the_comparison_goes_on(
     folder: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

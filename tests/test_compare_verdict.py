@@ -91,9 +91,10 @@ def test_one_seed_shows_costs_and_refuses_all_statistics() -> None:
 
 def test_too_few_seeds_are_named_and_how_many_it_takes() -> None:
     judgement = judge(made({("p", "a"): np.arange(5.0), ("p", "b"): np.arange(5.0) + 9}))
-    assert "take 6 or more" in judgement.sentences[0]
+    assert judgement.sentences[1].endswith("in 1 test, whatever they find: take 6 or more.")
     more = judge(made({("p", a): np.arange(6.0) + 9 * i for i, a in enumerate("abc")}))
-    assert "so few cannot show one in 3 tests" in more.sentences[0]
+    assert more.sentences[3].startswith("Fewer than 7 seeds cannot show a difference in 3 tests")
+    assert sum("whatever they find" in text for text in more.sentences) == 1
 
 
 def test_holms_correction_spans_all_pairs_of_all_problems() -> None:
@@ -289,8 +290,11 @@ def test_merged_comparisons_hold_all_runs() -> None:
 def test_comparisons_of_different_budgets_do_not_merge() -> None:
     one = made({("p", "a"): [1.0]})
     other = Comparison(one.problems, one.algorithms, one.seeds, 999, {}, {}, {})
-    with pytest.raises(SettingError, match="budgets differ, 100 and 999"):
+    told = "^the budgets differ: comparison 1 has 100 evaluations a run, comparison 2 has 999;"
+    with pytest.raises(SettingError, match=told):
         merged([one, other])
+    with pytest.raises(SettingError, match=r"^the budgets differ: runs/a has 100 .*, runs/b has 9"):
+        merged([replace(one, folder="runs/a"), replace(other, folder="runs/b")])
 
 
 def test_the_same_label_with_other_settings_does_not_merge() -> None:

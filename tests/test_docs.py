@@ -35,6 +35,11 @@ def test_the_examples_of_a_page_run_one_after_the_other(
         exec(compile(example, page.name, "exec"), names)  # noqa: S102 - our own pages
 
 
+def test_no_two_commands_of_the_pages_make_the_same_folder() -> None:
+    made = [name for p in PAGES for name in re.findall(r"--out (runs/\S+)", p.read_text("utf-8"))]
+    assert sorted(made) == sorted(set(made))
+
+
 def test_every_hook_is_documented() -> None:
     page = (ROOT / "docs" / "plugins.md").read_text("utf-8")
     for hook in plugins.KNOWN_HOOKS:

@@ -114,7 +114,7 @@ def test_several_comparisons_are_one_page(
     capsys.readouterr()
     for folders, code, says in (
         ([a, b], 2, "several folders make a page of their own; give it with --out FILE"),
-        ([a, c, "--out", str(page)], 2, "the budgets differ, 40 and 41 evaluations"),
+        ([a, c, "--out", str(page)], 2, f"{a} has 40 evaluations a run, {c} has 41;"),
         ([a, str(tmp_path), "--out", str(page)], 1, "is no comparison folder"),
     ):
         assert call(["report", *folders]) == code

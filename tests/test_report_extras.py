@@ -11,7 +11,7 @@ from pages import Read
 from swarmopt import Evaluation, Problem, Real, Result, Seeds, Space, minimize, record
 from swarmopt.report import page_of_folder
 from swarmopt.report.extras import pictures, tables
-from swarmopt.report.page import Facts, Picture, Prose, Table
+from swarmopt.report.page import Facts, Page, Picture, Prose, Section, Table
 from swarmopt.types import Matrix
 
 REPORT: dict[str, Any] = {
@@ -79,10 +79,61 @@ def test_a_picture_that_is_not_understood_is_told_of_and_the_others_are_drawn() 
     )
 
 
+def test_a_table_ready_for_reading_stands_in_place_of_what_it_names() -> None:
+    table = {"title": "<i>Both", "columns": ["figure", "<b>"], "rows": [["MACs", "<script>"]],
+             "instead_of": ["before", "after"]}  # fmt: skip
+    blocks = list(tables({**REPORT, "tables": [table]}))
+    html = Page("t", [], "good", [Section("problem", "What came of it", blocks)]).html()
+    assert "<script>" not in html
+    page = Read(html)
+    assert page.tables["<i>Both"] == [["figure", "<b>"], ["MACs", "<script>"]]
+    assert "before and after" not in page.tables
+    assert "tables" not in page.facts
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"columns": []}, "length >= 1"),
+        ({"columns": ["a"] * 21}, "length <= 20"),
+        ({"rows": [["a", "b"], ["c"]]}, "row 2 has 1 of 2 cells"),
+        ({"rows": [["a", 2]]}, "Expected `str`, got `int`"),
+        ({"rows": [["a", "b"]] * 501}, "length <= 500"),
+        ({"title": None}, "Expected `str`, got `null`"),
+        ({"instead_of": "before"}, "Expected `array`, got `str`"),
+    ],
+)
+def test_a_table_that_is_not_understood_is_told_of_and_hides_nothing(
+    wrong: dict[str, Any], told: str
+) -> None:
+    right = {"title": "t", "columns": ["a", "b"], "rows": [["a", "b"]], "instead_of": ["before"]}
+    first, *others = tables({**REPORT, "tables": [{**right, **wrong}]})
+    assert isinstance(first, Prose)
+    assert first.sentences[0].startswith("Table 1 of the report is not shown: ")
+    assert told in first.sentences[0]
+    assert others == list(tables(REPORT))
+
+
+def test_mappings_within_a_cell_are_text_to_read() -> None:
+    trials = [{"epochs": 1, "loss": 0.84714013671875}, {"epochs": 2, "loss": 0.5, "ok": True}]
+    (table,) = tables({"finalists": [{"counts": [3, 4], "origin": "search", "trials": trials}]})
+    assert isinstance(table, Table)
+    text = "epochs 1, loss 0.8471; epochs 2, loss 0.5, ok yes"
+    assert table.rows == [[[3, 4], "search", text]]
+    html = Page("t", [], "good", [Section("problem", "What came of it", [table])]).html()
+    assert f'<td class="long">{text}' in html
+    assert html.count('class="long"') == 1
+    (deep,) = tables({"a": [{"b": {"c": {"d": {"e": {"f": {}}}}}}]})
+    assert isinstance(deep, Table)
+    assert deep.rows == [["c d e f …"]]
+
+
 @pytest.mark.parametrize(
     "report",
     [
         {"pictures": "none"},
+        {"tables": {"a": 1}},
+        {"tables": [None, 3, [], {}]},
         {"pictures": [None, 3, {"kind": "kept", "title": "a", "unit": "b", "parts": {"a": "x"}}]},
         {"a": {}, "b": [], "c": [{}], "d": {"e": {}}},
         {"deep": {"e": {"f": {"g": [1, {"h": 2}]}}}},

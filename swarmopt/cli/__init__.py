@@ -1,11 +1,13 @@
 """The command `swarmopt`. Commands are registered through the hooks and imported when called."""
 
+import io
 import logging
 import sys
 import warnings
 from collections.abc import Sequence
 
 import click
+from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
 from swarmopt import plugins
@@ -79,9 +81,11 @@ def call(arguments: Sequence[str] | None = None) -> int:
         click.echo(f"warning: the plugin {name} is skipped: {reason}", err=True)
     try:
         code = swarmopt.main(arguments, standalone_mode=False)
+        sys.stdout.flush()
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.ClickException as error:
+        _name_variable(error)
         error.show()
         return error.exit_code
     except SwarmoptError as error:
@@ -92,8 +96,25 @@ def call(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except MemoryError as error:
         click.echo(f"error: out of memory: {error}", err=True)
-        return FAILED
+        code = FAILED
+    except OSError as error:
+        if error.filename is not None:  # of a file, so not of what is printed
+            raise
+        sys.stdout = io.StringIO()  # Python flushes it at its end, which would fail again
+        if not isinstance(error, BrokenPipeError):  # a reader who has seen enough
+            why = error.strerror or error
+            click.echo(f"error: the output cannot be written: {why}", err=True)
+        code = FAILED
     return code if isinstance(code, int) else 0
+
+
+def _name_variable(error: click.ClickException) -> None:
+    """Let an error name the environment variable that a wrong value comes from, not the flag."""
+    if not isinstance(error, click.BadParameter) or error.param is None or error.ctx is None:
+        return
+    name, variable = error.param.name, error.param.envvar
+    if name and error.ctx.get_parameter_source(name) is ParameterSource.ENVIRONMENT:
+        error.param_hint = f"the environment variable {variable}"
 
 
 def _log_to_stderr() -> None:

@@ -151,6 +151,7 @@ def _show(comparison: Comparison, judgement: Judgement, path: Path) -> None:
     for text in (*judgement.notes, *judgement.sentences):
         click.echo(printable(text))
     click.echo(f"folder: {printable(str(path))}")
+    click.echo(f"a page to send: swarmopt report {shlex.quote(printable(str(path)))}")
 
 
 def _table(on: OnProblem) -> Table:

@@ -1,6 +1,8 @@
 """From flags, environment and TOML to a problem and an algorithm."""
 
 import inspect
+import re
+import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ import msgspec
 
 from swarmopt import folder, plugins
 from swarmopt.algorithm import AnyAlgorithm
-from swarmopt.errors import SettingError, UnknownNameError
+from swarmopt.errors import FolderError, SettingError, UnknownNameError
 from swarmopt.inputs import as_algorithm
 from swarmopt.problem import FunctionProblem, Problem, Recipe
 from swarmopt.settings import build, import_object, parse_value, resolve
@@ -56,12 +58,14 @@ def read_config(path: Path | None) -> Config:
     """Return the settings in a TOML file; the defaults without one.
 
     Raises:
-        FolderError: it cannot be read, or is no TOML.
-        SettingError: an unknown key or a wrong type.
+        SettingError: it cannot be read, or is no TOML; an unknown key or a wrong type.
     """
     if path is None:
         return Config()
-    document = folder.read_settings(path)
+    try:
+        document = folder.read_settings(path)
+    except FolderError as error:
+        raise SettingError(str(error)) from error
     document.pop("versions", None)
     return as_config(document, str(path))
 
@@ -117,7 +121,7 @@ def make_problem(config: Config) -> tuple[Problem, dict[str, Any]]:
         factory = plugins.installed().get("problem", name)
         target = plugins.installed().entries["problem"][name].registration.target
         return _built(factory, settings, where, target), resolve(factory, settings)
-    found = import_object(name)
+    found = _imported("problem", name)
     if not callable(found) and not isinstance(found, Problem):
         raise SettingError(
             f"{name}: expected a Problem, a factory or a function, got {found!r:.80}"
@@ -136,6 +140,24 @@ def make_problem(config: Config) -> tuple[Problem, dict[str, Any]]:
         f"{name} is a plain function, which needs a space: give --config FILE with a table "
         f'[space], such as x = {{type = "real", low = -5, high = 5}}'
     )
+
+
+def _imported(kind: str, name: str) -> Any:
+    """Return the user's own object at "package.module:attribute".
+
+    Raises:
+        SettingError: there is none, or it is a name with settings, as `swarmopt compare` takes it.
+    """
+    registered, _, rest = name.partition(":")
+    if "=" in rest and registered in plugins.installed().entries[kind]:
+        prefix = "algorithm." if kind == "algorithm" else ""
+        words = [f"--{kind}", registered]
+        for assignment in re.split(r":(?=\w+=)", rest):
+            words += ["--set", f"{prefix}{assignment}"]
+        raise SettingError(
+            f"--{kind} {name}: expected a name, got one with settings; give {shlex.join(words)}"
+        )
+    return import_object(name)
 
 
 def _built(
@@ -167,7 +189,10 @@ def make_algorithm(config: Config) -> AnyAlgorithm:
             "algorithm is set to a value; give --algorithm NAME, or --set algorithm.KEY=..."
         )
     name = config.algorithm
-    found = import_object(name) if ":" in name else plugins.installed().get("algorithm", name)
+    if ":" in name:
+        found = _imported("algorithm", name)
+    else:
+        found = plugins.installed().get("algorithm", name)
     if callable(found):
         found = build(found, settings, f"algorithm {name}")
     elif settings:

@@ -2,7 +2,6 @@
 
 import json
 import shlex
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -108,29 +107,33 @@ def carry_out(
         return INTERRUPTED
     except FinishError as error:
         _show(error.result, "", path)
-        with suppress(OSError):
-            _draw(error.result, path)
+        _draw(error.result, path)
         raise
     except SwarmoptError as error:
         if search.started:
             click.echo(_kept(search, settings, path), err=True)
         raise error from None
-    _draw(result, path)
     if as_json:
         click.echo(json.dumps(result.summary(), indent=2))
     else:
         _show(result, problem.describe(result), path)
+    _draw(result, path)
     return 0 if result.success else NOTHING_FEASIBLE
 
 
 def _draw(result: Result, path: Path) -> None:
-    from swarmopt.plots.run import convergence
-    from swarmopt.plots.style import save
-
+    """Draw the picture of a run; warn where that fails, as the run is whole without it."""
     history = result.history
     title = f"{result.problem}, {result.algorithm}, seed {result.seed}"
     nfev, best, median = map(np.array, (history.nfev, history.best, history.median))
-    save(convergence(nfev, best, median, title=title), path / run_folder.PICTURE)
+    try:
+        from swarmopt.plots.run import convergence
+        from swarmopt.plots.style import save
+
+        save(convergence(nfev, best, median, title=title), path / run_folder.PICTURE)
+    except (ImportError, OSError) as error:
+        why = printable(" ".join(str(error).split()))
+        click.echo(f"warning: {run_folder.PICTURE} is not drawn: {why}", err=True)
 
 
 def _kept(search: Search, settings: Config, path: Path) -> str:

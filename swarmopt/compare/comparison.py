@@ -1,7 +1,7 @@
 """What a comparison has found: one cell a problem, algorithm and seed. Read-only."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,6 +87,7 @@ class Comparison:
         optimum: by problem, the least cost there is; None where it is not known.
         cells: the finished runs by problem, algorithm and seed.
         settings: the resolved settings and the versions, of which `compare.toml` is a copy.
+        folder: what `load` was given; empty where it comes from none.
     """
 
     problems: tuple[str, ...]
@@ -96,6 +97,7 @@ class Comparison:
     optimum: Mapping[str, float | None]
     cells: Mapping[Where, Cell]
     settings: Mapping[str, Any]
+    folder: str = ""
 
     @property
     def planned(self) -> list[Where]:
@@ -168,4 +170,4 @@ def load(path: str | Path) -> Comparison:
 
     found = read(Path(path))
     check_copy(Path(path), found.settings)
-    return found
+    return replace(found, folder=str(path))

@@ -27,10 +27,11 @@ def merged(comparisons: Sequence[Comparison]) -> Comparison:
     first = comparisons[0]
     tables: dict[str, dict[str, Any]] = {table: {} for table in TABLES}
     cells: dict[Where, Cell] = {}
-    for other in comparisons:
+    for n, other in enumerate(comparisons, 1):
         if other.budget != first.budget:
             raise SettingError(
-                f"merged: the budgets differ, {first.budget:,} and {other.budget:,} evaluations; "
+                f"the budgets differ: {first.folder or 'comparison 1'} has {first.budget:,} "
+                f"evaluations a run, {other.folder or f'comparison {n}'} has {other.budget:,}; "
                 f"runs of different length do not compare. Run one of them anew with the other's "
                 f"budget"
             )
@@ -40,7 +41,7 @@ def merged(comparisons: Sequence[Comparison]) -> Comparison:
             there = cells.setdefault(where, cell)
             if there.key != cell.key or there.nfev != cell.nfev:
                 raise SettingError(
-                    f"merged: {where[1]} on {where[0]} with seed {where[2]} is there twice, with "
+                    f"{where[1]} on {where[0]} with seed {where[2]} is there twice, with "
                     f"final keys {there.key!r} and {cell.key!r}; expected the same. Are the "
                     f"versions the same?"
                 )
@@ -78,7 +79,7 @@ def _add_alike(table: str, known: dict[str, Any], entries: Mapping[str, Any]) ->
             if table != "x0":
                 what = f"the {table} {label!r} has other settings"
             raise SettingError(
-                f"merged: {what} in two of the comparisons: {there} and {entry}; expected the same"
+                f"{what} in two of the comparisons: {there} and {entry}; expected the same"
             )
 
 

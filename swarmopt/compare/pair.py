@@ -98,13 +98,12 @@ class Pair:
             return "; their final costs are equal, seed by seed"
         if self.p_holm is not None and self.p_holm < ALPHA:
             return "; the test over pairs and A12 point to different sides"
-        needed = pairs_needed(self.n_tests, ALPHA)
-        if self.n < needed:
-            return (
-                f"; so few cannot show one in {count_text(self.n_tests, 'test')}, whatever they "
-                f"find: take {needed} or more"
-            )
         return ""
+
+    @property
+    def too_few(self) -> bool:
+        """Whether the seeds are too few to show a difference, whatever they find."""
+        return not self.equal and self.n_tests > 0 and self.n < pairs_needed(self.n_tests, ALPHA)
 
 
 def paired(

@@ -16,7 +16,7 @@ from swarmopt.compare.across import Across, across
 from swarmopt.compare.anytime import Anytime, anytime
 from swarmopt.compare.comparison import Comparison
 from swarmopt.compare.pair import ALPHA, Pair, Tested, paired
-from swarmopt.compare.statistics import differences, holm, signed_rank
+from swarmopt.compare.statistics import differences, holm, pairs_needed, signed_rank
 from swarmopt.compare.summary import Summary, summarise
 from swarmopt.compare.words import count_text
 from swarmopt.jsonable import jsonable
@@ -69,11 +69,12 @@ class Judgement:
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """The conclusion: one sentence a pair, then those over all problems."""
-        pairs = tuple(pair.sentence for on in self.problems for pair in on.pairs)
+        """The conclusion: one sentence a pair, then those on all pairs and over all problems."""
+        pairs = [pair for on in self.problems for pair in on.pairs]
+        few = [_too_few(pair.n_tests, self.alpha) for pair in pairs if pair.too_few][:1]
         last = self.across.sentences if self.across else (self.why_not_across,)
         opening = (self.refusal,) if self.refusal else ()
-        return (*opening, *pairs, *(text for text in last if text))
+        return (*opening, *(p.sentence for p in pairs), *few, *(text for text in last if text))
 
     def summary(self) -> dict[str, Any]:
         """Return everything but the single runtimes as JSON values; null: not finite."""
@@ -99,6 +100,14 @@ class Judgement:
             }
         )
         return document
+
+
+def _too_few(n_tests: int, alpha: float) -> str:
+    needed = pairs_needed(n_tests, alpha)
+    return (
+        f"Fewer than {count_text(needed, 'seed')} cannot show a difference in "
+        f"{count_text(n_tests, 'test')}, whatever they find: take {needed} or more."
+    )
 
 
 def judge(comparison: Comparison) -> Judgement:

@@ -7,20 +7,27 @@ A report is plain data. Its entry "pictures" asks for pictures by one of two kin
     {"kind": "kept", "title": "...", "unit": "channels", "parts": {"conv1": [12, 32]}}
 
 The first is of two numbers in the info of each evaluation; less is better but for those in "more".
+Its entry "tables" gives tables ready for reading, shown in place of the entries that they name:
+
+    {"title": "...", "columns": ["figure", "before"], "rows": [["MACs", "1,200"]],
+     "instead_of": ["before"]}
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
 
 from swarmopt.plots import parts
 from swarmopt.plots.style import inline
-from swarmopt.report.page import Block, Facts, Picture, Prose, Table
+from swarmopt.report.page import Block, Facts, Picture, Prose, Table, plain
 from swarmopt.types import Vector
 
 MOST = 500  # rows of a table, parts of a picture
+MOST_COLUMNS = 20  # of a table ready for reading
+MOST_TABLES = 20
+DEPTH = 4  # of mappings and lists within a cell
 
 
 class Front(msgspec.Struct, tag_field="kind", tag="front"):
@@ -38,6 +45,21 @@ class Kept(msgspec.Struct, tag_field="kind", tag="kept"):
     title: str
     unit: str
     parts: dict[str, tuple[float, float]]
+
+
+class Written(msgspec.Struct):
+    """A table ready for reading: texts alone."""
+
+    title: str
+    columns: Annotated[list[str], msgspec.Meta(min_length=1, max_length=MOST_COLUMNS)]
+    rows: Annotated[list[list[str]], msgspec.Meta(max_length=MOST)]
+    instead_of: list[str] = []
+
+    def __post_init__(self) -> None:
+        """Check that each row has a cell for each column."""
+        for i, row in enumerate(self.rows):
+            if len(row) != len(self.columns):
+                raise ValueError(f"row {i + 1} has {len(row)} of {len(self.columns)} cells")
 
 
 def pictures(report: Mapping[str, Any], said: Mapping[str, Vector]) -> Iterator[Block]:
@@ -91,10 +113,21 @@ def _front(spec: Front, said: Mapping[str, Vector], name: str) -> Iterator[Block
 
 def tables(report: Mapping[str, Any]) -> Iterator[Block]:
     """Return a report as facts and tables, whatever is in it."""
-    left = {str(k): v for k, v in report.items() if k != "pictures"}
-    plain = [(_words(k), v) for k, v in left.items() if not _nested(v)]
-    if plain:
-        yield Facts(plain)
+    instead: set[str] = set()
+    asked = report.get("tables", [])
+    for i, entry in enumerate(asked[:MOST_TABLES] if isinstance(asked, list) else []):
+        try:
+            written = msgspec.convert(entry, Written)
+        except msgspec.ValidationError as error:
+            yield Prose([f"Table {i + 1} of the report is not shown: {error}."])
+            continue
+        instead |= set(written.instead_of)
+        yield Table(written.title, written.columns, written.rows)
+    hidden = {"pictures", "tables"} | instead
+    left = {str(k): v for k, v in report.items() if str(k) not in hidden}
+    facts = [(_words(k), v) for k, v in left.items() if not _nested(v)]
+    if facts:
+        yield Facts(facts)
     maps = {k: v for k, v in left.items() if isinstance(v, Mapping)}
     while maps:
         first = next(iter(maps))
@@ -120,7 +153,8 @@ def _columns(columns: Mapping[str, Mapping[str, Any]]) -> Iterator[Block]:
         yield from _list(first_name, [{"name": k, **v} for k, v in first.items()])
     elif first:
         rows = [
-            [_words(k), *(column[k] for column in columns.values())] for k in list(first)[:MOST]
+            [_words(k), *(_cell(column[k]) for column in columns.values())]
+            for k in list(first)[:MOST]
         ]
         title = _words(first_name) if len(columns) == 1 else " and ".join(map(_words, columns))
         yield Table(title, ["figure", *map(_words, columns)], rows)
@@ -130,8 +164,25 @@ def _list(key: str, value: Any) -> Iterator[Block]:
     rows = [entry for entry in value if isinstance(entry, Mapping)][:MOST]
     head = list(dict.fromkeys(name for row in rows for name in row))
     if head:
-        cells = [[row.get(name, "") for name in head] for row in rows]
+        cells = [[_cell(row.get(name, "")) for name in head] for row in rows]
         yield Table(_words(key), list(map(_words, head)), cells)
+
+
+def _cell(value: Any) -> Any:
+    """Return what a cell shows: of mappings, text to read; all else as it is."""
+    return _text(value, DEPTH) if _nested(value) else value
+
+
+def _text(value: Any, depth: int) -> str:
+    """Return nested data as text, `epochs 1, loss 0.847; epochs 2, loss 0.81`."""
+    if isinstance(value, Mapping | list):
+        if not depth:
+            return "…"
+        if isinstance(value, Mapping):
+            pairs = (f"{_words(str(k))} {_text(v, depth - 1)}" for k, v in value.items())
+            return ", ".join(pairs)
+        return ("; " if _nested(value) else ", ").join(_text(v, depth - 1) for v in value)
+    return f"{value:.4g}" if isinstance(value, float) else plain(value)
 
 
 def _words(name: str) -> str:

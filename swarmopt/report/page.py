@@ -118,11 +118,12 @@ def shown(value: Any) -> Any:
     if isinstance(value, int | float):
         return number(value)
     if isinstance(value, list | tuple):
-        return f"[{', '.join(_plain(entry) for entry in value)}]"
+        return f"[{', '.join(plain(entry) for entry in value)}]"
     return value if isinstance(value, str) else str(value)
 
 
-def _plain(value: Any) -> str:
+def plain(value: Any) -> str:
+    """Return what a page shows of a value as text alone."""
     found = shown(value)
     return found.shown if isinstance(found, Number) else str(found)
 

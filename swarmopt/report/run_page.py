@@ -44,7 +44,7 @@ def page_of(run: Account) -> Page:
             Section("pictures", "Pictures", list(_pictures(run))),
             Section("best", "The best points", list(_best(run))),
             Section("failures", "Failures", list(_failures(run))),
-            Section("problem", "What the problem adds", list(extras.tables(run.report))),
+            Section("problem", "What came of it", list(extras.tables(run.report))),
             Section("reproduce", "How to reproduce", list(_reproduce(run))),
             Section("settings", "Settings and versions", list(_settings(run))),
         ],

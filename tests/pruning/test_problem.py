@@ -193,5 +193,5 @@ def test_the_default_job_halves_the_network_and_keeps_its_accuracy(
     assert after["macs"] <= before["macs"] / 2
     assert after["test_accuracy"] >= before["test_accuracy"] - 0.015
     for word in ("test accuracy", "held-out accuracy", "MACs", "parameters", "channels", "latency",
-                 "file size", "removed"):  # fmt: skip
+                 "file size", "change"):  # fmt: skip
         assert word in printed

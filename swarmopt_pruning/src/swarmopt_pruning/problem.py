@@ -33,7 +33,7 @@ from swarmopt_pruning.machine import workers_that_fit
 from swarmopt_pruning.measure import Figures, figures, largest_difference
 from swarmopt_pruning.moments import Moments, measure_moments
 from swarmopt_pruning.original import load_weights, make_original, trained
-from swarmopt_pruning.report import choice, draw_channels, structure_report, table
+from swarmopt_pruning.report import choice, draw_channels, figures_table, structure_report, table
 from swarmopt_pruning.score import Scorer
 from swarmopt_pruning.selection import chosen, evaluated
 from swarmopt_pruning.starts import known_points
@@ -391,6 +391,7 @@ class ChannelPruning(Problem):
             "data": self._data_name or "given as it is",
             **{limit.setting: limit.most for limit in self.budget.limits},
             **structure_report(self.graph, self.constraints, counts),
+            "tables": [figures_table(before.document(), after.document())],
             "finalists": [asdict(finalist) for finalist in finalists],
             "masked_difference": difference,
         }
@@ -433,7 +434,7 @@ class ChannelPruning(Problem):
         return "folder" if self._model_name.built_in else "folder, model=the original network"
 
     def describe(self, result: Result) -> str:
-        """Return the table before / after / removed."""
+        """Return the table before / after / change."""
         if "before" not in result.report:
             return ""
         return (

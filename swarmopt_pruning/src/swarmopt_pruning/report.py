@@ -1,4 +1,4 @@
-"""The table and the picture of a pruned network."""
+"""The table and the pictures of a pruned network."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -23,34 +23,53 @@ ROWS = (
     ("MACs", "macs"),
     ("parameters", "params"),
     ("channels", "channels"),
-    ("latency (ms)", "latency_ms"),
+    ("latency, {} images (ms)", "latency_ms"),
     ("file size (bytes)", "bytes"),
 )
 
 
-def table(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
-    """Return the figures before and after as text: accuracy in percent, and points lost.
+def figures_table(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the figures before and after, ready for reading (`swarmopt.report.extras`).
 
     What follows an accuracy is its standard error, as far as the images are a sample.
     """
-    drawn = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for column in ("", "before", "after", "removed"):
-        drawn.add_column(column, justify="left" if not column else "right")
+    rows = []
     for title, key in ROWS:
         old, new = before[key], after[key]
         if key.endswith("accuracy"):
-            lost = 100 * (old - new)
             error = key.replace("accuracy", "error")
-            shown = (f"{100 * x[key]:.2f} ± {100 * x[error]:.2f} %" for x in (before, after))
-            drawn.add_row(title, *shown, f"{lost:.2f} points")
-        else:
-            text = "{:,.3f}" if isinstance(old, float) else "{:,}"
-            removed = f"{100 * (1 - new / old):.1f} %" if old else "-"
-            drawn.add_row(title, text.format(old), text.format(new), removed)
-            if key == "latency_ms":
-                drawn.add_row(f"  80 % of calls{_how(before)}", _spread(before), _spread(after), "")
+            shown = [f"{100 * x[key]:.2f} ± {100 * x[error]:.2f} %" for x in (before, after)]
+            rows.append([title, *shown, f"{_signed(100 * (new - old), 2)} points"])
+            continue
+        text = "{:,.3f}" if isinstance(old, float) else "{:,}"
+        change = f"{_signed(100 * (new / old - 1), 1)} %" if old else "-"
+        if key == "latency_ms":
+            change = "no difference shown" if _overlap(before, after) else change
+        rows.append(
+            [title.format(before["latency_batch"]), text.format(old), text.format(new), change]
+        )
+        if key == "latency_ms":
+            n = before["latency_threads"]
+            how = f"80 % of calls, {n} thread{'s' if n > 1 else ''}"
+            rows.append([how, _spread(before), _spread(after), ""])
+    return {
+        "title": "Before and after",
+        "columns": ["figure", "before", "after", "change"],
+        "rows": rows,
+        "instead_of": ["before", "after"],
+    }
+
+
+def table(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+    """Return the figures before and after as text for a terminal: `figures_table`."""
+    read = figures_table(before, after)
+    drawn = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for i, column in enumerate(read["columns"]):
+        drawn.add_column(column if i else "", justify="right" if i else "left")
+    for row in read["rows"]:
+        drawn.add_row(*row)
     printed = io.StringIO()
-    Console(file=printed, width=88, color_system=None).print(drawn)
+    Console(file=printed, width=100, color_system=None).print(drawn)
     lines = printed.getvalue().splitlines()
     return "\n".join(line.rstrip() for line in lines if line.strip())
 
@@ -71,10 +90,17 @@ def choice(finalists: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
-def _how(figures: Mapping[str, Any]) -> str:
-    """Return how a latency was measured."""
-    threads = figures["latency_threads"]
-    return f" ({figures['latency_batch']} images, {threads} thread{'s' if threads > 1 else ''})"
+def _signed(value: float, digits: int) -> str:
+    """Return a change with its sign; none has no sign."""
+    rounded = round(value, digits)
+    return f"{rounded:+.{digits}f}" if rounded else f"{0:.{digits}f}"
+
+
+def _overlap(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Return whether the ranges of 80 % of the calls have a time in common."""
+    low = max(before["latency_low_ms"], after["latency_low_ms"])
+    high = min(before["latency_high_ms"], after["latency_high_ms"])
+    return bool(low <= high)
 
 
 def _spread(figures: Mapping[str, Any]) -> str:
