@@ -131,6 +131,8 @@ def test_the_same_seed_gives_the_same_result_twice(finished: tuple[Result, Path]
         for part in ("before", "after"):
             for key in LATENCY:
                 found[part].pop(key)
+        for table in found["tables"]:
+            table["rows"] = [r for r in table["rows"] if not r[0].startswith(("latency", "80 %"))]
         return dict(found)
 
     again = minimize(ChannelPruning(**QUICK), budget=25, seed=3, algorithm="pso", workers=0)
