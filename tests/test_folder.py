@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
+from objectives import BOUNDS, Array, sphere
 
 from swarmopt import (
     FinishError,
@@ -28,13 +28,6 @@ from swarmopt import (
 from swarmopt.algorithms import PSO
 from swarmopt.folder import create, free_path, write_json
 from swarmopt.journal import Journal
-
-Array = NDArray[np.float64]
-BOUNDS = [(-5.0, 5.0)] * 3
-
-
-def sphere(x: Array) -> float:
-    return float((x**2).sum())
 
 
 def test_the_folder_says_settings_versions_and_result(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
+from objectives import BOUNDS, Array, sphere
 
 from swarmopt import (
     FolderError,
@@ -23,13 +23,6 @@ from swarmopt import (
 from swarmopt.algorithms import PSO
 from swarmopt.evaluation import Evaluation
 from swarmopt.journal import Journal
-
-Array = NDArray[np.float64]
-BOUNDS = [(-5.0, 5.0)] * 3
-
-
-def sphere(x: Array) -> float:
-    return float((x**2).sum())
 
 
 def test_the_record_holds_every_evaluation_exactly(tmp_path: Path) -> None:
@@ -93,7 +86,7 @@ def test_what_has_finished_is_on_disk_soon_though_the_next_evaluation_takes_long
                 time.sleep(0.05)
             seen.append(record.count(folder))
             raise KeyboardInterrupt
-        return sphere(x)
+        return float(sphere(x))
 
     with pytest.raises(KeyboardInterrupt):
         minimize(fun, BOUNDS, algorithm=PSO(population=9), budget=60, seed=0, run_dir=folder)
@@ -107,7 +100,7 @@ def test_an_interrupted_run_keeps_what_was_evaluated(tmp_path: Path) -> None:
         calls.append(x)
         if len(calls) == 33:
             raise KeyboardInterrupt
-        return sphere(x)
+        return float(sphere(x))
 
     with pytest.raises(KeyboardInterrupt):
         minimize(fun, BOUNDS, budget=100, run_dir=tmp_path / "run", seed=0)

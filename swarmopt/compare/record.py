@@ -109,7 +109,7 @@ def check_copy(path: Path, settings: Mapping[str, Any]) -> bool:
     file = path / SETTINGS
     try:
         found, recorded = read_settings(file), without_none(settings)
-    except (FolderError, RecursionError) as error:
+    except FolderError as error:
         wrong = str(error)
     else:
         other = difference(recorded, found) or difference(found, recorded)

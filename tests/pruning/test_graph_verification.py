@@ -1,5 +1,8 @@
 """Verification finds what the rules alone believe to be sound."""
 
+import operator
+from collections.abc import Callable
+
 import pytest
 import torch
 from layers import Head, Lambda, conv, images
@@ -29,40 +32,31 @@ def test_a_wrong_rule_is_caught_by_verification(monkeypatch: pytest.MonkeyPatch)
     assert strict.frozen[0].reason.startswith("the output differs by")
 
 
+class Dislikes(nn.Module):
+    """Answers otherwise where the first width is cut and the second compares so with 5."""
+
+    def __init__(self, compares: Callable[[int, int], bool]) -> None:
+        super().__init__()
+        self.first, self.second, self.fc = conv(3, 6), conv(6, 5), nn.Linear(5, 2)
+        self.compares = compares
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x)
+        y = self.second(x)
+        if x.shape[1] < 6 and self.compares(y.shape[1], 5):
+            y = y.neg()
+        out: Tensor = self.fc(y.mean((2, 3)))
+        return out
+
+
 def test_a_group_that_only_fails_without_another_is_found() -> None:
-    class Dislikes(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.first, self.second, self.fc = conv(3, 6), conv(6, 5), nn.Linear(5, 2)
-
-        def forward(self, x: Tensor) -> Tensor:
-            x = self.first(x)
-            y = self.second(x)
-            if x.shape[1] < 6 and y.shape[1] == 5:
-                y = y.neg()
-            out: Tensor = self.fc(y.mean((2, 3)))
-            return out
-
-    graph = ChannelGraph.trace(Dislikes(), (images(),))
+    graph = ChannelGraph.trace(Dislikes(operator.eq), (images(),))
     assert graph.names == ("second.0",)
     assert graph.frozen[0].reason.startswith("the output differs")
 
 
 def test_groups_that_only_fail_together_are_found() -> None:
-    class Dislikes(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.first, self.second, self.fc = conv(3, 6), conv(6, 5), nn.Linear(5, 2)
-
-        def forward(self, x: Tensor) -> Tensor:
-            x = self.first(x)
-            y = self.second(x)
-            if x.shape[1] < 6 and y.shape[1] < 5:
-                y = y.neg()
-            out: Tensor = self.fc(y.mean((2, 3)))
-            return out
-
-    graph = ChannelGraph.trace(Dislikes(), (images(),))
+    graph = ChannelGraph.trace(Dislikes(operator.lt), (images(),))
     assert graph.names == ("first.0",)
     assert graph.frozen[0].reason.startswith("together with other groups the output differs")
 

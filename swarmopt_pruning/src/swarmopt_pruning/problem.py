@@ -437,10 +437,13 @@ class ChannelPruning(Problem):
         """Return the table before / after / change."""
         if "before" not in result.report:
             return ""
+        finalists = result.report.get("finalists", ())
+        files = (PLAN, WEIGHTS, CHANNELS, FRONT, FRONT_PICTURE)
+        trials = (FINALISTS,) if len(finalists) > 1 else ()  # one alone is not tried
         return (
             table(result.report["before"], result.report["after"])
-            + f"\n{choice(result.report.get('finalists', ()))}".rstrip()
-            + f"\nartefacts: {PLAN}, {WEIGHTS}, {CHANNELS}, {FRONT}, {FRONT_PICTURE}, {FINALISTS}"
+            + f"\n{choice(finalists)}".rstrip()
+            + f"\nartefacts: {', '.join((*files, *trials))}"
             + f"\nuse them with swarmopt_pruning.load({self._loaded_by})"
         )
 
