@@ -7,8 +7,8 @@ Each part prints its figures and keeps them in results/pruning-score.json.
 
 - rate: structures that one core scores in a second, against a copy that is cut, in float32, without
   reconstruction; in one run, in turn, each in a process of its own.
-- worth: rank correlation of the score with the accuracy after the standard fine-tuning, over random
-  structures.
+- worth: rank correlation of the score with what the standard fine-tuning makes of random
+  structures: accuracy and cross-entropy on all held-out images that no score has seen.
 - search: a whole search in two processes, twice, and whether both choose the same.
 - training: what ABC would cost with ABCPruner's fitness, two epochs of training on all training
   images: some evaluations are measured, the rest is extrapolated.
@@ -37,7 +37,7 @@ from benchmarks.pruning_methods import search
 from benchmarks.pruning_protocol import FULL, RESNET
 from swarmopt import minimize
 from swarmopt_pruning import load_data, problem
-from swarmopt_pruning.train import accuracy, pinned, recalibrate, train
+from swarmopt_pruning.train import accuracy, accuracy_and_loss, pinned, recalibrate, train
 
 FILE = Path(__file__).parent / "results" / "pruning-score.json"
 STRUCTURES = 30
@@ -111,18 +111,21 @@ def leave_memory() -> None:
 
 
 def worth(place: Bench) -> dict[str, Any]:
-    """Return the rank correlation of the score with the accuracy after fine-tuning."""
+    """Return the rank correlation of the score with accuracy and loss after fine-tuning."""
     scorer, points = place.scorer(reconstruct=True), []
+    unseen = load_data(FULL.data).held_out[FULL.score_images :]
     for number, counts in enumerate(structures(place, STRUCTURES)):
         score = scorer.score(counts)
         small = scorer.inherit(counts)
         train(small, place.data.train, FULL.recipe, seed=1, teacher=place.model)
-        points.append((score.accuracy, score.loss, accuracy(small, place.unseen)))
+        points.append((score.accuracy, score.loss, *accuracy_and_loss(small, unseen)))
         print(f"  {number + 1}/{STRUCTURES}: {points[-1]}", flush=True)
-    scores, losses, after = np.array(points).T
+    before, losses_before, after, losses_after = np.array(points).T
     return {
-        "spearman": float(spearmanr(scores, after).statistic),
-        "spearman_of_loss": float(spearmanr(-losses, after).statistic),
+        "accuracy with accuracy": float(spearmanr(before, after).statistic),
+        "accuracy with loss": float(spearmanr(before, -losses_after).statistic),
+        "loss with accuracy": float(spearmanr(-losses_before, after).statistic),
+        "loss with loss": float(spearmanr(losses_before, losses_after).statistic),
         "points": points,
     }
 

@@ -12,6 +12,7 @@ SwarmoptError                what `except` catches to get all of them
 └── PluginError              a plugin cannot be used (RuntimeError)
 """
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
@@ -32,11 +33,22 @@ class SettingError(SwarmoptError, ValueError):
 
 
 class UnknownNameError(SettingError):
-    """A name is not known; the message lists the nearest ones."""
+    """A name is not known; the message lists the nearest ones.
 
-    def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
+    Args:
+        kind: what it should be the name of.
+        name: as it was given.
+        known: all right names.
+        hint: the end of the message.
+        own: whether package.module:attribute would be right too.
+    """
+
+    def __init__(
+        self, kind: str, name: str, known: Iterable[str], hint: str = "", *, own: bool = False
+    ) -> None:
         names = sorted(known)
-        near = get_close_matches(name, names, n=3, cutoff=0.5)
+        meant = [with_colon(name)] if own and with_colon(name) else []
+        near = meant + get_close_matches(name, names, n=3, cutoff=0.5)
         if near:
             advice = f"did you mean {' or '.join(map(repr, near))}?"
         elif names:
@@ -45,6 +57,14 @@ class UnknownNameError(SettingError):
         else:
             advice = "there are none"
         super().__init__(f"unknown {kind} {name!r}; {advice}{' ' + hint if hint else ''}")
+
+
+def with_colon(name: str) -> str:
+    """Return "package.module:attribute" for "package.module.attribute"; empty for another name."""
+    if not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)+", name) or name.endswith(".py"):
+        return ""
+    module, _, attribute = name.rpartition(".")
+    return f"{module}:{attribute}"
 
 
 class FactoryError(SwarmoptError, RuntimeError):

@@ -188,21 +188,16 @@ def enter(path: Path) -> RunFolder:
     """
     path = path.resolve()
     try:
-        for entry in path.iterdir():
-            kind = entry.lstat().st_mode
-            if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
-                raise FolderError(
-                    f"{path} holds {printable(entry.name)!r}, which is no file but a link or a "
-                    f"device; a run writes to its own files only. Remove it, or copy the file there"
-                )
-        return RunFolder(path, lock.acquire(path))
+        kinds = {entry.name: entry.lstat().st_mode for entry in path.iterdir()}
     except OSError as error:
-        if isinstance(error, FolderError):
-            raise
-        raise FolderError(
-            f"the run in {path} cannot go on: {error.strerror or error}. Give a folder that you "
-            f"may write to"
-        ) from error
+        raise FolderError(f"{path} cannot be read: {error.strerror or error}") from error
+    for name, kind in kinds.items():
+        if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
+            raise FolderError(
+                f"{path} holds {printable(name)!r}, which is no file but a link or a device; a run "
+                f"writes to its own files only. Remove it, or copy the file there"
+            )
+    return RunFolder(path, lock.acquire(path))
 
 
 def _put(fresh: Path, path: Path, *, overwrite: bool) -> Path | None:

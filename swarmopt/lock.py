@@ -23,9 +23,20 @@ def acquire(folder: Path) -> int:
     The file says which process on which machine holds it.
 
     Raises:
-        FolderError: another process holds it.
-        OSError: it cannot be opened.
+        FolderError: another process holds it, or it cannot be opened.
     """
+    try:
+        return _acquired(folder)
+    except FolderError:
+        raise
+    except OSError as error:
+        raise FolderError(
+            f"{folder} cannot be used: its lock {LOCK} cannot be taken: {error.strerror or error}. "
+            f"Give a folder that you may write to"
+        ) from error
+
+
+def _acquired(folder: Path) -> int:
     path = folder / LOCK
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | NO_LINK, 0o666)

@@ -19,6 +19,10 @@ from swarmopt.search import Search
 class Display(Protocol):
     """What the loop tells about a run while it goes on."""
 
+    def begun(self) -> None:
+        """Note that evaluations begin now: what was before is no measure of them."""
+        ...
+
     def evaluated(self, n: int) -> None:
         """Show that n evaluations have finished in all."""
         ...
@@ -46,6 +50,8 @@ def iterate(
         lookahead: how many batches asking may run ahead of telling.
     """
     search.begin()
+    if display is not None:
+        display.begun()
     replay = None if journal is None or not journal.log.n else Replay(journal, search)
     pending: deque[Pending] = deque()
     while not search.done:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from swarmopt.errors import PluginError, UnknownNameError
+from swarmopt.errors import PluginError, UnknownNameError, with_colon
 
 if TYPE_CHECKING:
     from swarmopt.result import Result, Step
@@ -95,6 +95,7 @@ KINDS = {
     "evaluator": "swarmopt_register_evaluators",
     "command": "swarmopt_register_commands",
 }
+OWN = ("problem", "algorithm")  # what may also be named as package.module:attribute
 KNOWN_HOOKS = tuple(name for name in vars(Hooks) if name.startswith("swarmopt_"))
 
 
@@ -207,7 +208,8 @@ class Plugins:
         """
         entry = self.entries[kind].get(name)
         if entry is None:
-            raise UnknownNameError(kind, name, self.entries[kind], self._hint(kind, name))
+            hint, own = self._hint(kind, name), kind in OWN
+            raise UnknownNameError(kind, name, self.entries[kind], hint, own=own)
         return entry.load()
 
     def _hint(self, kind: str, name: str) -> str:
@@ -217,7 +219,7 @@ class Plugins:
             return f"(skipped plugins: {skipped})"
         if kind == "problem" and name in PACKAGES:
             return f"({name!r} comes with another package: pip install {PACKAGES[name]})"
-        if kind in ("problem", "algorithm"):
+        if kind in OWN and not with_colon(name):
             return "(or name your own: package.module:attribute)"
         return ""
 

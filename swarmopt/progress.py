@@ -4,7 +4,6 @@ import time
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     Progress,
@@ -16,6 +15,7 @@ from rich.progress import (
 )
 
 from swarmopt.result import Step
+from swarmopt.terminal import console
 
 LINE_EVERY = 5.0  # seconds between lines where stderr is no terminal
 DRAW_EVERY = 0.1  # seconds between updates where it is
@@ -30,7 +30,7 @@ class ProgressBar:
     """
 
     def __init__(self, title: str, budget: int | None) -> None:
-        self._console = Console(stderr=True)
+        self._console = console(stderr=True)
         self._title = title
         self._budget = budget
         self._began = time.monotonic()
@@ -68,6 +68,10 @@ class ProgressBar:
             self._bar.stop()
         if self._n:
             self._console.print(self._line(), markup=False, highlight=False, soft_wrap=True)
+
+    def begun(self) -> None:
+        """Let rate and time left be those of evaluations, not of what made the first points."""
+        self._began = self._shown = time.monotonic()
 
     def evaluated(self, n: int) -> None:
         """Show that n evaluations have finished in all."""

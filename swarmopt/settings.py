@@ -76,17 +76,12 @@ def build(factory: Callable[..., Any], values: Mapping[str, Any], where: str) ->
         FactoryError: the factory raised anything else.
     """
     known = settings_of(factory)
-    for name in values:
-        if name not in known:
-            raise UnknownNameError(f"setting of {where}:", name, known)
+    checked = check_values(factory, values, where)
     missing = [s.name for s in known.values() if s.required and s.name not in values]
     if missing:
         prefix = {"problem": "", "algorithm": "algorithm."}.get(where.partition(" ")[0])
         cure = "" if prefix is None else f"; give --set {prefix}{missing[0]}=..."
         raise SettingError(f"{where}: {missing[0]!r} is needed{cure}")
-    checked = {
-        name: convert(value, known[name].type, f"{where}: {name}") for name, value in values.items()
-    }
     try:
         with named(f"{where} cannot be made", factory):
             return factory(**checked)
@@ -94,6 +89,28 @@ def build(factory: Callable[..., Any], values: Mapping[str, Any], where: str) ->
         if where in str(error) or where.startswith(("problem ", "algorithm ")):
             raise
         raise SettingError(f"{where}: {error}") from error
+
+
+def check_values(
+    factory: Callable[..., Any], values: Mapping[str, Any], where: str
+) -> dict[str, Any]:
+    """Return settings as the types of a factory want them; nothing is made.
+
+    Args:
+        factory: as `build` takes it.
+        values: settings by name.
+        where: what they belong to, for messages.
+
+    Raises:
+        SettingError: an unknown name, a wrong type, or NaN.
+    """
+    known = settings_of(factory)
+    for name in values:
+        if name not in known:
+            raise UnknownNameError(f"setting of {where}:", name, known)
+    return {
+        name: convert(value, known[name].type, f"{where}: {name}") for name, value in values.items()
+    }
 
 
 @contextmanager

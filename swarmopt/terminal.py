@@ -1,4 +1,22 @@
-"""Text from elsewhere, safe to show in a terminal."""
+"""What goes to a terminal: text from elsewhere, safe to show, and no styles that nobody wants."""
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def console(*, stderr: bool = False) -> "Console":
+    """Return rich's console; where NO_COLOR is set or TERM is dumb, without bold and the like too.
+
+    Args:
+        stderr: whether it writes to stderr, not to stdout.
+    """
+    from rich.console import Console  # here: whoever wants `printable` alone waits for no rich
+
+    plain = os.environ.get("NO_COLOR", "") != "" or os.environ.get("TERM") == "dumb"
+    return Console(stderr=stderr, color_system=None if plain else "auto")
 
 
 def printable(text: str) -> str:

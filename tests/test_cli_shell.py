@@ -14,9 +14,11 @@ import pytest
 from click.shell_completion import ShellComplete
 
 from swarmopt import cli, plugins
+from swarmopt.terminal import console
 
 COMMANDS = sorted(plugins.installed().entries["command"])
 OURS = sorted(n for n, e in plugins.installed().entries["command"].items() if e.owner == "swarmopt")
+STYLE = re.compile(rb"\x1b\[[\d;]*m")  # what moves the cursor ends in other letters
 COLOUR = re.compile(rb"\x1b\[[\d;]*(?:3[0-9]|4[0-9]|9[0-7]|10[0-7])[\d;]*m")
 
 
@@ -164,10 +166,31 @@ def in_terminal(command: list[str], cwd: Path, **environment: str) -> bytes:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("wish", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
 @pytest.mark.parametrize("name", ["run", "compare"])  # the others write by click.echo alone
-def test_a_terminal_with_no_color_gets_no_colour(name: str, folder: Path) -> None:
+def test_a_terminal_that_wants_no_styles_gets_none(
+    name: str, wish: dict[str, str], folder: Path
+) -> None:
     command = [sys.executable, "-m", "swarmopt", *ARGUMENTS[name].split()]
-    assert not COLOUR.search(in_terminal(command, folder, NO_COLOR="1"))
+    assert not STYLE.search(in_terminal(command, folder, **wish))
+
+
+@pytest.mark.parametrize(
+    ("wish", "styled"),
+    [({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False), ({"NO_COLOR": ""}, True)],
+)
+def test_who_wants_no_styles_gets_no_bold_either(
+    wish: dict[str, str], styled: bool, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    for name, value in {"FORCE_COLOR": "1", "TERM": "xterm-256color", **wish}.items():
+        monkeypatch.setenv(name, value)
+    for stderr in (False, True):
+        console(stderr=stderr).print("[bold]best[/bold] [red]cost[/red]")
+    out, err = capsys.readouterr()
+    assert out == err
+    assert ("\x1b[" in out) is styled
 
 
 @pytest.mark.slow

@@ -49,6 +49,7 @@ def test_every_algorithm_passes(check: Check, name: str) -> None:
     check(getattr(swarmopt.algorithms, name)())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "check", [c for c in CHECKS if c.__name__ in LONG_FOR_SSA], ids=lambda check: check.__name__
 )

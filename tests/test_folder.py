@@ -22,11 +22,12 @@ from swarmopt import (
     Real,
     Result,
     Space,
+    lock,
     minimize,
     record,
 )
 from swarmopt.algorithms import PSO
-from swarmopt.folder import create, free_path, write_json
+from swarmopt.folder import create, enter, free_path, write_json
 from swarmopt.journal import Journal
 
 
@@ -222,6 +223,14 @@ def test_a_folder_without_write_permission_is_named(
     monkeypatch.setattr(tempfile, "mkdtemp", refuse)  # permissions do not bind root
     with pytest.raises(FolderError, match="you may write to"):
         minimize(sphere, BOUNDS, budget=30, run_dir=tmp_path / "run")
+
+
+def test_a_folder_whose_lock_cannot_be_taken_asks_for_another(tmp_path: Path) -> None:
+    (tmp_path / lock.LOCK).mkdir()  # as good as no permission, which does not bind root
+    says = f"{tmp_path} cannot be used: its lock run.lock cannot be taken: .*folder that you may wr"
+    for take in (lock.acquire, enter):
+        with pytest.raises(FolderError, match=says):
+            take(tmp_path)
 
 
 def test_a_folder_that_cannot_be_finished_leaves_nothing(

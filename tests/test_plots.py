@@ -96,6 +96,7 @@ def test_names_in_a_picture_are_short_plain_text() -> None:
     assert len(texts) == len(NAMES_GIVEN)
 
 
+@pytest.mark.slow
 def test_the_same_numbers_give_the_same_bytes_whatever_the_users_settings_are(
     tmp_path: Path,
 ) -> None:

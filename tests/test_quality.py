@@ -224,6 +224,7 @@ def test_a_contender_spends_its_budget_and_repeats_itself(name: str) -> None:
     assert replace(one, seconds=0.0) == replace(again, seconds=0.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("peer", [p for p in PEERS if p.most > 1_000], ids=lambda p: p.name)
 def test_every_peer_that_is_here_runs(peer: Peer) -> None:
     pytest.importorskip(peer.module)

@@ -56,6 +56,14 @@ def test_an_incomplete_comparison_says_so_first() -> None:
     assert "No run on this problem has finished." in read(nothing).text
 
 
+def test_too_few_seeds_are_said_to_be_too_few_in_the_first_sentences() -> None:
+    for algorithms, needed in ((("a", "bb"), 6), (("a", "bb", "ccc"), 7)):
+        few = comparison_page(made(problems=("p",), algorithms=algorithms, seeds=needed - 1))
+        assert any(f"take {needed} or more" in text for text in few.verdict)
+        enough = comparison_page(made(problems=("p",), algorithms=algorithms, seeds=needed))
+        assert not any("or more" in text for text in enough.verdict)
+
+
 def test_one_seed_shows_one_cost_each_and_refuses_statistics() -> None:
     comparison = made(seeds=1)
     page = read(comparison)

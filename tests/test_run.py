@@ -3,6 +3,7 @@
 import math
 import random
 import warnings
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -200,6 +201,30 @@ def test_the_history_never_gets_worse_and_counts_up() -> None:
 def test_hyper_parameters_come_with_an_instance() -> None:
     result = minimize(sphere, BOUNDS, algorithm=algorithms.RandomSearch(population=7), budget=21)
     assert result.nit == 3
+
+
+def test_the_time_left_is_that_of_evaluations_not_of_what_came_before(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = 0.0
+
+    class SlowToStart(FunctionProblem):
+        def starts(self) -> Array:
+            nonlocal now
+            now += 10_000.0
+            return super().starts()
+
+    def takes_six_seconds(x: Array) -> float:
+        nonlocal now
+        now += 6.0
+        return float(sphere(x))
+
+    monkeypatch.setattr("swarmopt.progress.time", SimpleNamespace(monotonic=lambda: now))
+    problem = SlowToStart(takes_six_seconds, Space([Real(-1, 1)] * 2))
+    minimize(problem, budget=40, seed=0, progress=True)
+    first, *_, last = capsys.readouterr().err.splitlines()
+    assert first.endswith("1/40 evaluations, 0.167/s, 6.0 s, 234 s left")
+    assert last.endswith("40/40 evaluations, 0.167/s, 240.0 s")
 
 
 def test_nothing_warns_in_a_plain_run() -> None:

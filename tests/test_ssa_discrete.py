@@ -30,6 +30,7 @@ def test_a_step_size_below_the_level_pitch_freezes_no_coordinate() -> None:
     assert ((level[:, :5] != 10).sum(axis=0) > 20).all()
 
 
+@pytest.mark.slow
 def test_no_generation_of_duplicates_in_a_purely_discrete_space(thorough: bool) -> None:
     for variable in (Integer(0, 9), LETTERS):
         domain = Space([variable] * 8).domain

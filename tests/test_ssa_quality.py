@@ -10,6 +10,7 @@ from swarmopt.types import Matrix, Vector
 from swarmopt.variables import Categorical, Integer, Real
 
 
+@pytest.mark.slow
 def test_a_thousand_variables_run_and_improve() -> None:
     state, told = run(SSA(), reals(1_000), sphere(0.7), 6_000)
     assert state.best_key < 0.8 * sphere(0.7)(told[0].unit).min()
@@ -78,6 +79,7 @@ def test_an_integer_quadratic_is_solved_exactly() -> None:
     assert solved >= 4
 
 
+@pytest.mark.slow
 def test_a_mixed_problem_is_solved() -> None:
     at = np.array([0.3, 0.8, 0.25, 0.5, 0.1, 0.5])
 

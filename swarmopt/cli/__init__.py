@@ -2,9 +2,11 @@
 
 import io
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Sequence
+from difflib import get_close_matches
 
 import click
 from click.core import ParameterSource
@@ -15,6 +17,8 @@ from swarmopt.cli.help import examples
 from swarmopt.errors import PluginError, SettingError, SwarmoptError, UnknownNameError
 from swarmopt.terminal import printable
 
+PREFIX = "SWARMOPT_"  # of environment variables
+READ_ELSEWHERE = {"SWARMOPT_DATA", "SWARMOPT_WORKER"}  # by swarmopt-pruning, by objectives
 FAILED, USAGE, NOTHING_FEASIBLE, INTERRUPTED = 1, 2, 3, 130
 
 
@@ -34,6 +38,15 @@ class Commands(click.Group):
         if not isinstance(command, click.Command):
             raise PluginError(f"the command {cmd_name!r} is no click command: {command!r:.80}")
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that is named, and warn of variables that only seem to be for it."""
+        name, command, rest = super().resolve_command(ctx, args)
+        if command is not None and not ctx.resilient_parsing:  # a shell that completes wants none
+            _warn_of_variables(command)
+        return name, command, rest
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Return the names of commands that begin so, and options; nothing is imported."""
@@ -115,6 +128,30 @@ def _name_variable(error: click.ClickException) -> None:
     name, variable = error.param.name, error.param.envvar
     if name and error.ctx.get_parameter_source(name) is ParameterSource.ENVIRONMENT:
         error.param_hint = f"the environment variable {variable}"
+
+
+def _warn_of_variables(command: click.Command) -> None:
+    """Warn of environment variables that are named like ours and read by nothing."""
+    own = _variables_of(command)
+    if not own or all(name in own for name in os.environ if name.startswith(PREFIX)):
+        return
+    known = own | READ_ELSEWHERE | _variables_of(plugins.installed().get("command", "run"))
+    for name in sorted(os.environ):
+        if not name.startswith(PREFIX) or name in known:
+            continue
+        ends = [each.removeprefix(PREFIX) for each in sorted(known)]
+        near = get_close_matches(name.removeprefix(PREFIX), ends, n=1)
+        cure = f"did you mean {PREFIX}{near[0]}?" if near else f"known: {', '.join(sorted(known))}"
+        click.echo(
+            f"warning: the environment variable {printable(name)} has no effect, as nothing reads "
+            f"it; {cure}",
+            err=True,
+        )
+
+
+def _variables_of(command: click.Command) -> set[str]:
+    """Return the names of the environment variables that options of a command come from."""
+    return {p.envvar for p in command.params if isinstance(p.envvar, str)}
 
 
 def _log_to_stderr() -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -27,7 +26,7 @@ from swarmopt.compare.entries import (
 from swarmopt.compare.verdict import Judgement, OnProblem, judge
 from swarmopt.compare.words import cost_text, count_text, range_text
 from swarmopt.errors import SettingError
-from swarmopt.terminal import printable
+from swarmopt.terminal import console, printable
 
 WIDE = 160  # characters of a line where stdout is no terminal
 
@@ -136,15 +135,15 @@ def compare(
 
 
 def _show(comparison: Comparison, judgement: Judgement, path: Path) -> None:
-    console = Console()
-    if not console.is_terminal:
-        console.width = WIDE
+    shown = console()
+    if not shown.is_terminal:
+        shown.width = WIDE
     seeds = count_text(len(comparison.seeds), "seed")
     title = f"final costs; {count_text(comparison.budget, 'evaluation')}, {seeds}"
     for on in judgement.problems:
         click.echo()
-        console.print(Text(printable(f"{on.problem}: {title}")), soft_wrap=True)
-        console.print(_table(on))
+        shown.print(Text(printable(f"{on.problem}: {title}")), soft_wrap=True)
+        shown.print(_table(on))
     click.echo(
         "\nERT: expected evaluations to the hardest target that a run of any algorithm reached.\n"
     )

@@ -8,8 +8,9 @@ import click
 
 from swarmopt import plugins as loader
 from swarmopt.cli.help import examples, names_of
+from swarmopt.compare.entries import split
 from swarmopt.errors import UnknownNameError
-from swarmopt.settings import import_object, settings_of
+from swarmopt.settings import check_values, import_object, settings_of
 
 SHOWN = {"problems": "problem", "algorithms": "algorithm"}
 
@@ -39,12 +40,16 @@ def list_(what: str | None, *, as_json: bool) -> None:
             click.echo(f"  {name:<{width}}  {entry.registration.help}{owner}")
 
 
-@click.command(epilog=examples("swarmopt show rastrigin", "swarmopt show pso"))
-@click.argument("name", shell_complete=names_of("problem", "algorithm"))
+@click.command(epilog=examples("swarmopt show rastrigin", "swarmopt show pso:population=50"))
+@click.argument(
+    "name", metavar="NAME[:KEY=VALUE...]", shell_complete=names_of("problem", "algorithm")
+)
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def show(name: str, *, as_json: bool) -> None:
     """Show what a problem or an algorithm is, and its settings."""
+    name, values = split(name)
     kind, found = _find(name)
+    given = check_values(found, values, f"{kind} {name}")
     prefix = "algorithm." if kind == "algorithm" else ""
     rows = [
         {
@@ -52,6 +57,7 @@ def show(name: str, *, as_json: bool) -> None:
             "type": s.type_name,
             "default": None if s.required else s.default,
             "required": s.required,
+            **({"given": given[s.name]} if s.name in given else {}),
         }
         for s in settings_of(found).values()
     ]
@@ -67,7 +73,8 @@ def show(name: str, *, as_json: bool) -> None:
     width = max((len(str(row["key"])) for row in rows), default=0)
     for row in rows:
         default = "needed" if row["required"] else f"default {row['default']!r}"
-        click.echo(f"  {row['key']:<{width}}  {row['type']}, {default}")
+        value = f"{row['given']!r} ({default})" if "given" in row else default
+        click.echo(f"  {row['key']:<{width}}  {row['type']}, {value}")
 
 
 def _find(name: str) -> tuple[str, Any]:
@@ -81,7 +88,7 @@ def _find(name: str) -> tuple[str, Any]:
     if name in loader.PACKAGES:
         registry.get("problem", name)
     known = [n for kind in SHOWN.values() for n in registry.entries[kind]]
-    raise UnknownNameError("problem or algorithm", name, known)
+    raise UnknownNameError("problem or algorithm", name, known, own=True)
 
 
 @click.command(epilog=examples("swarmopt plugins --json"))

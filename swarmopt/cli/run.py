@@ -1,6 +1,7 @@
 """swarmopt run: optimise a problem and keep the run in a folder."""
 
 import json
+from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,15 @@ from swarmopt import folder as run_folder
 from swarmopt.cli.config import Config, overlay, read_config
 from swarmopt.cli.help import examples, names_of
 from swarmopt.cli.session import carry_out, document, set_up
+from swarmopt.compare.words import count_text
 from swarmopt.space import Space
+from swarmopt.terminal import printable
 
 FLAGS = (
     "problem", "algorithm", "budget", "max_time", "target", "patience", "seed",
     "workers", "cluster", "eval_timeout", "threads", "chunk",
 )  # fmt: skip
+SHOWN = 12  # variables of a dry run
 
 
 @click.command(
@@ -155,10 +159,25 @@ def _show_plan(settings: Config, space: Space, path: Path, *, as_json: bool) -> 
     if as_json:
         click.echo(json.dumps(plan, indent=2, default=str))
         return
-    for key, value in plan.items():
-        shown = "infinitely many" if key == "points" and value is None else value
-        click.echo(f"{key:>10}  {shown}")
-    for name, variable in list(zip(space.names, space.variables, strict=True))[:12]:
-        click.echo(f"{name:>10}  {variable!r}")
-    if len(space) > 12:
-        click.echo(f"{'...':>10}  {len(space) - 12} more variables")
+    own = plan.pop("set")
+    hyper = {f"algorithm.{key}": value for key, value in own.pop("algorithm").items()}
+    if "x0" in plan:
+        plan["x0"] = count_text(len(plan["x0"]), "starting point")
+    plan.pop("space", None)  # its variables follow
+    plan["points"] = "infinitely many" if plan["points"] is None else f"{plan['points']:,}"
+    _show_rows("", plan)
+    _show_rows("settings, for --set KEY=VALUE:", {**own, **hyper})
+    variables = dict(list(zip(space.names, space.variables, strict=True))[:SHOWN])
+    _show_rows("variables:", variables)
+    if len(space) > SHOWN:
+        click.echo(f"  and {len(space) - SHOWN:,} more")
+
+
+def _show_rows(title: str, rows: Mapping[str, Any]) -> None:
+    """Show a table of names and values, one a line."""
+    if title and rows:
+        click.echo(f"\n{title}")
+    width = max(map(len, rows), default=0)
+    for key, value in rows.items():
+        shown = value if isinstance(value, str) and value else repr(value)
+        click.echo(printable(f"{'  ' if title else ''}{key:<{width}}  {shown}"))

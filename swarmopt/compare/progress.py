@@ -5,14 +5,13 @@ from types import TracebackType
 from typing import Self
 
 import numpy as np
-from rich.console import Console
 from rich.live import Live
 from rich.table import Table as Grid
 from rich.text import Text
 
 from swarmopt.compare.comparison import Cell, Comparison
 from swarmopt.compare.words import cost_text
-from swarmopt.terminal import printable
+from swarmopt.terminal import console, printable
 
 LINE_EVERY = 5.0  # seconds between lines where stderr is no terminal
 DRAW_EVERY = 0.25  # seconds between tables where it is
@@ -22,7 +21,7 @@ class Progress:
     """Shows the median cost so far of every algorithm on every problem, on stderr."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True)
+        self._console = console(stderr=True)
         self._live: Live | None = None
         self._began = time.monotonic()
         self._shown = -np.inf

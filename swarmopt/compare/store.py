@@ -67,7 +67,7 @@ class Store:
         if _is_free(path):
             _make(path, settings)
         check_there(path)
-        held = _locked(path)
+        held = lock.acquire(path)
         try:
             before = read(path, in_use=False)
             _check_same(path, before.settings, settings)
@@ -147,18 +147,6 @@ def _is_free(path: Path) -> bool:
         return not path.exists() or (path.is_dir() and not any(path.iterdir()))
     except OSError as error:
         raise FolderError(f"{path} cannot be read: {error.strerror or error}") from error
-
-
-def _locked(path: Path) -> int:
-    try:
-        return lock.acquire(path)
-    except FolderError:
-        raise
-    except OSError as error:
-        raise FolderError(
-            f"the comparison in {path} cannot go on: {error.strerror or error}. Give a folder that "
-            f"you may write to"
-        ) from error
 
 
 def _make(path: Path, settings: Mapping[str, Any]) -> None:

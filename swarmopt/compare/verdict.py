@@ -71,10 +71,20 @@ class Judgement:
     def sentences(self) -> tuple[str, ...]:
         """The conclusion: one sentence a pair, then those on all pairs and over all problems."""
         pairs = [pair for on in self.problems for pair in on.pairs]
-        few = [_too_few(pair.n_tests, self.alpha) for pair in pairs if pair.too_few][:1]
         last = self.across.sentences if self.across else (self.why_not_across,)
         opening = (self.refusal,) if self.refusal else ()
-        return (*opening, *(p.sentence for p in pairs), *few, *(text for text in last if text))
+        return (
+            *opening,
+            *(p.sentence for p in pairs),
+            *self.too_few,
+            *(text for text in last if text),
+        )
+
+    @property
+    def too_few(self) -> tuple[str, ...]:
+        """A sentence where the seeds of a pair cannot show a difference, whatever they find."""
+        pairs = [pair for on in self.problems for pair in on.pairs]
+        return tuple(_too_few(pair.n_tests, self.alpha) for pair in pairs if pair.too_few)[:1]
 
     def summary(self) -> dict[str, Any]:
         """Return everything but the single runtimes as JSON values; null: not finite."""

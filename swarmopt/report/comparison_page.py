@@ -58,6 +58,7 @@ def _verdict(comparison: Comparison, judgement: Judgement) -> list[str]:
             f"{len(comparison.seeds)} seeds, {comparison.budget:,} evaluations a run: a difference "
             f"is shown for {claimed} of {len(pairs)} pairs."
         )
+    sentences += judgement.too_few
     if judgement.across is not None:
         sentences += judgement.across.sentences
     return sentences

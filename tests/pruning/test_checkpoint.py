@@ -169,6 +169,7 @@ def test_a_file_torn_at_any_length_is_named_and_not_used(
         assert "is not used, training starts anew" in warnings[0].getMessage()
 
 
+@pytest.mark.slow
 def test_no_flipped_bit_of_a_file_makes_another_state(kept: Path) -> None:
     content = kept.read_bytes()
     key, first = _key(network(), images(), RECIPE, 4, network(1)), begun()

@@ -112,6 +112,8 @@ def test_a_built_model_classifies_images(name: str) -> None:
 
 
 def test_a_misspelt_model_or_option_is_answered_with_the_nearest_name() -> None:
+    with pytest.raises(UnknownName, match="did you mean 'my:Net'"):
+        build("my.Net")
     with pytest.raises(UnknownName, match="did you mean 'digits-resnet'"):
         build("digit-resnet")
     with pytest.raises(UnknownName, match="known: digits-resnet, digits-cnn, resnet20"):

@@ -86,6 +86,7 @@ def test_data_of_the_users_own() -> None:
     ("name", "error", "message"),
     [
         ("digit", UnknownName, "did you mean 'digits'"),
+        ("own_data.arrays", UnknownName, "did you mean 'own_data:arrays'"),
         ("own_data:array", SettingError, "did you mean 'arrays'"),
         ("own_data:nothing", PruningError, "expected Splits or"),
         ("own_data:broken", SettingError, "raised RuntimeError: no disk"),

@@ -74,6 +74,7 @@ def test_the_last_channel_is_the_one_that_alone_keeps_most(images: Tensor) -> No
     assert scores_of(model, images)["one"][7] == 7
 
 
+@pytest.mark.slow
 def test_each_group_of_a_network_has_scores_of_its_own_even_where_blocks_are_tied() -> None:
     images = torch.randn(32, 3, 8, 8, generator=torch.Generator().manual_seed(2))
     for name in ("tiny-grouped", "tiny-shuffle", "tiny-depthwise", "tiny-concat"):

@@ -128,6 +128,7 @@ def test_the_pruned_network_equals_its_masked_twin_and_the_closed_forms(
     torch.testing.assert_close(model(x), whole, rtol=0, atol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in networks() if name != "residual projection"])
 def test_verification_freezes_nothing_that_is_sound(name: str) -> None:
     model, x, loose = traced(name)

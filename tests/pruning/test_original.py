@@ -1,5 +1,6 @@
 """Originals: trained once, and the same bits from the cache."""
 
+import logging
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,9 @@ from swarmopt_pruning.train import pinned
 
 
 def test_a_trained_and_a_cached_original_answer_with_the_same_bits(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     data = subset(load_data("digits"), train=200)
     answers = []
@@ -25,6 +27,10 @@ def test_a_trained_and_a_cached_original_answer_with_the_same_bits(
             with torch.no_grad():
                 answers.append(model(data.held_out.x))
     assert torch.equal(*answers)
+    said = [r.message for r in caplog.records if "training the original" in r.message]
+    assert said == [
+        "training the original digits-resnet first: 2 epochs on 200 images; progress follows"
+    ]
     assert [p.suffix for p in sorted(cache_folder().iterdir())] == [".lock", ".safetensors"]
 
 

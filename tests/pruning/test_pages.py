@@ -23,6 +23,15 @@ def test_the_examples_of_a_page_run_in_an_empty_folder(
     assert (tmp_path / "plan.json").is_file()
 
 
+def test_the_network_that_the_page_trains_has_learnt(capsys: pytest.CaptureFixture[str]) -> None:
+    text = (ROOT / "docs" / "pruning.md").read_text("utf-8")
+    trains = text[text.index("## Images") : text.index("## Keep it")]
+    names: dict[str, object] = {"__name__": "page"}
+    for example in re.findall(r"```python pruning\n(.*?)```", trains, flags=re.DOTALL):
+        exec(compile(example, "docs/pruning.md", "exec"), names)  # noqa: S102 - our own page
+    assert float(capsys.readouterr().out.split()[-1]) > 0.8
+
+
 def test_the_example_of_the_readme_has_ten_lines() -> None:
     text = (ROOT / "README.md").read_text("utf-8")
     (example,) = re.findall(r"```python pruning\n(.*?)```", text, flags=re.DOTALL)

@@ -267,6 +267,7 @@ def test_two_prunings_in_a_row_are_one_plan_for_the_original(
         plan.then(plan)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["tiny-grouped", "tiny-shuffle", "tiny-split"])
 def test_networks_whose_channels_are_cut_in_blocks_are_pruned_twice(name: str) -> None:
     torch.manual_seed(0)

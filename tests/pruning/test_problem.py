@@ -124,6 +124,7 @@ def test_no_file_of_a_run_is_a_pickle(
     load(finished[1])
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_result_twice(finished: tuple[Result, Path]) -> None:
     def untimed(result: Result) -> dict[str, Any]:
         found = json.loads(json.dumps(result.summary()))
@@ -139,6 +140,7 @@ def test_the_same_seed_gives_the_same_result_twice(finished: tuple[Result, Path]
     assert untimed(again) == untimed(finished[0])
 
 
+@pytest.mark.slow
 def test_finishing_again_gives_the_same_files(
     finished: tuple[Result, Path], tmp_path: Path
 ) -> None:
@@ -148,6 +150,7 @@ def test_finishing_again_gives_the_same_files(
         assert (tmp_path / name).read_bytes() == (folder / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_a_winner_that_is_not_its_masked_twin_is_named_and_kept(
     finished: tuple[Result, Path],
     tmp_path: Path,

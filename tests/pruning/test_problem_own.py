@@ -86,6 +86,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_model_weights_and_data_of_the_users_own(
     module: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -58,6 +58,7 @@ def test_every_candidate_is_repaired_to_the_budget_before_it_is_scored() -> None
         assert (problem.graph.macs(problem.constraints.counts(x)) > limit).any()
 
 
+@pytest.mark.slow
 def test_a_trained_original_is_cached_and_a_damaged_cache_is_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -164,6 +164,7 @@ def test_a_slow_bfloat16_is_said(
         assert len([r for r in caplog.records if "only emulates it" in r.message]) == n
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", [Recipe(3, batch=BATCH, bf16=True, distill=0.5, flip=True)])
 def test_it_goes_on_bit_by_bit_in_bfloat16_too(
     tmp_path: Path, stop_after: Callable[[int | None], None], recipe: Recipe
@@ -323,7 +324,7 @@ def test_a_terminal_gets_a_bar_unless_it_is_to_be_quiet(
 ) -> None:
     shown = io.StringIO()
     monkeypatch.setattr(
-        progress, "Console", lambda stderr: Console(file=shown, force_terminal=True, width=100)
+        progress, "console", lambda stderr: Console(file=shown, force_terminal=True, width=100)
     )
     with caplog.at_level(level, "swarmopt_pruning"):
         train(network(), blobs(), RECIPE, seed=1)

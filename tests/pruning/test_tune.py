@@ -24,6 +24,7 @@ def measured(dtype: str, batch: int, threads: int, rate: float) -> Measured:
     return Measured(dtype, batch, threads, 1 / rate, 0.9, rate)
 
 
+@pytest.mark.slow
 def test_every_setting_is_measured_once_the_fastest_first(
     problem: ChannelPruning, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -167,6 +167,7 @@ def test_the_score_uses_the_threads_of_its_setting_and_no_others(
     assert used == [1, 3]
 
 
+@pytest.mark.slow
 def test_a_network_and_images_of_python_are_taken_as_they_are_and_not_changed() -> None:
     network, data = live()
     before = {n: t.clone() for n, t in network.state_dict().items()}

@@ -247,7 +247,8 @@ def load_data(name: str | Splits) -> Splits:
     if os.sep in name or path.is_dir():
         return split_bytes(*read_folder(path))
     if ":" not in name:
-        raise UnknownName("data set", name, [*DATA, "package.module:function", "./folder"])
+        known = [*DATA, "package.module:function", "./folder"]
+        raise UnknownName("data set", name, known, own=True)
     try:
         found = call_user(name, "data")
         if isinstance(found, Splits):

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from numbers import Real
 from typing import TypeGuard
 
-from swarmopt.errors import SettingError
+from swarmopt.errors import SettingError, with_colon
 
 
 class PruningError(SettingError):
@@ -27,11 +27,19 @@ class NotExportable(PruningError):  # noqa: N818 - reads as a statement about th
 
 
 class UnknownName(PruningError):  # noqa: N818 - reads as a statement about the name
-    """A name that is not known; the message lists the nearest ones."""
+    """A name that is not known; the message lists the nearest ones.
 
-    def __init__(self, kind: str, name: object, known: Iterable[str]) -> None:
+    Args:
+        kind: what it should be the name of.
+        name: as it was given.
+        known: all right names.
+        own: whether package.module:function would be right too.
+    """
+
+    def __init__(self, kind: str, name: object, known: Iterable[str], *, own: bool = False) -> None:
         names = list(known)
-        nearest = difflib.get_close_matches(str(name), names, n=3, cutoff=0.4)
+        meant = [with_colon(str(name))] if own and with_colon(str(name)) else []
+        nearest = meant + difflib.get_close_matches(str(name), names, n=3, cutoff=0.4)
         hint = f"did you mean {', '.join(map(repr, nearest))}?" if nearest else _listing(names)
         super().__init__(f"there is no {kind} named {name!r}; {hint}")
 

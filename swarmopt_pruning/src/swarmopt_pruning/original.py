@@ -152,7 +152,12 @@ def _train(
     """Train a model, and put its weights where they are to be kept."""
     began = time.monotonic()
     checkpoint = None if path is None else path.with_suffix(".training.safetensors")
-    log.info("training the original %s for %d epochs", name.name, recipe.epochs)
+    log.info(
+        "training the original %s first: %d epochs on %s images; progress follows",
+        name.name,
+        recipe.epochs,
+        f"{len(data.train):,}",
+    )
     train(model, data.train, recipe, seed=TRAINING_SEED, checkpoint=checkpoint)
     log.info(
         "trained in %.1f s, held-out accuracy %.2f %%",

@@ -5,7 +5,6 @@ import time
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     Progress,
@@ -15,6 +14,8 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+
+from swarmopt.terminal import console
 
 log = logging.getLogger(__name__)
 
@@ -39,8 +40,8 @@ class TrainingProgress:
         self._task = TaskID(0)
 
     def __enter__(self) -> Self:
-        console = Console(stderr=True)
-        if console.is_terminal and log.isEnabledFor(logging.INFO):
+        shown = console(stderr=True)
+        if shown.is_terminal and log.isEnabledFor(logging.INFO):
             self._bar = Progress(
                 SpinnerColumn(),
                 TextColumn("{task.description}"),
@@ -48,7 +49,7 @@ class TrainingProgress:
                 TimeElapsedColumn(),
                 TextColumn("left"),
                 TimeRemainingColumn(),
-                console=console,
+                console=shown,
                 transient=True,
             )
             n_steps = self._epochs * self._per_epoch

@@ -60,7 +60,7 @@ def build(name: str, **options: object) -> nn.Module:
         PruningError: An option is impossible, or the other library is not installed.
     """
     if not is_external(name) and name not in MODELS:
-        raise UnknownName("model", name, MODELS)
+        raise UnknownName("model", name, MODELS, own=True)
     make: Callable[..., nn.Module] = build_external if is_external(name) else MODELS[name]
     known = [option for option in inspect.signature(make).parameters if option != "name"]
     for option in options:
