@@ -27,7 +27,7 @@ CORE_TESTS = (
     "problems_combinatorial", "problems_instance", "problems_integer", "problems_mixed", "run",
     "run_algorithms", "run_errors", "optimizer", "streams", "pso", "ga", "de", "ssa",
     "ssa_discrete", "ssa_landscape", "ssa_quality", "ssa_restarts", "ssa_selection", "plugins",
-    "cli", "journal", "folder", "resume", "plots",
+    "cli", "cli_wrong", "journal", "folder", "resume", "plots",
 )  # fmt: skip
 PLUGIN_TESTS = ("plan", "cost", "budget", "importance", "balance", "constraint", "codes")
 ALONE = """

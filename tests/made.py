@@ -1,11 +1,16 @@
-"""What pages are made of in tests: names that nobody would choose, objectives, comparisons."""
+"""What pages are made of in tests: names nobody would choose, objectives, records, comparisons."""
 
-from collections.abc import Mapping
+import json
+import sqlite3
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from swarmopt import record
 from swarmopt.compare.comparison import Cell, Comparison
+from swarmopt.rows import meta_crc
 
 NAME = '<b onload="x">\x1b[2J'
 HOSTILE = [
@@ -19,6 +24,20 @@ def failing(x: Any) -> float:
     if x[0] > 0.5:
         raise ValueError("too <large> \x1b[2J")
     return float("nan") if x[1] > 0.9 else float(x @ x)
+
+
+def change(folder: Path, how: Callable[[sqlite3.Connection], object]) -> None:
+    """Change the record of a run."""
+    db = sqlite3.connect(folder / record.FILE)
+    how(db)
+    db.commit()
+    db.close()
+
+
+def set_meta(db: sqlite3.Connection, key: str, value: Any) -> None:
+    """Have a record say something else of its run, with the right check sum."""
+    text = json.dumps(value)
+    db.execute("UPDATE meta SET value = ?, crc = ? WHERE key = ?", (text, meta_crc(key, text), key))
 
 
 def cell(problem: str, algorithm: str, seed: int, **changed: Any) -> Cell:

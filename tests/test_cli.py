@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from typed import SPACE, output, place
 
-from swarmopt import record
+from swarmopt import plugins, record
 
 
 @pytest.fixture(autouse=True)
@@ -235,6 +235,36 @@ def test_list_show_and_plugins(capsys: pytest.CaptureFixture[str]) -> None:
     assert "did you mean 'mine:make'" in output(capsys, "show", "mine.make", code=2)[1]
     assert "swarmopt: swarmopt_register" in output(capsys, "plugins")[0]
     assert "swarmopt" in json.loads(output(capsys, "plugins", "--json")[0])["loaded"]
+
+
+def test_what_has_no_settings_is_shown_without_a_word_on_them(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert "settings, for --set" in output(capsys, "show", "mine:make")[0]
+    shown, _ = output(capsys, "show", "mine:Unready")
+    assert shown.startswith("problem mine:Unready\n")
+    assert "--set" not in shown
+
+
+def test_what_another_package_would_bring_is_named_with_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plugins, "installed", lambda: plugins.load([]))
+    _, err = output(capsys, "show", "channel-prune", code=2)
+    assert "unknown problem 'channel-prune'" in err
+    assert "comes with another package: pip install swarmopt-pruning" in err
+
+
+def test_a_plugin_that_is_skipped_is_listed_with_the_reason(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = plugins.load([])
+    registry.add("exits", lambda: sys.exit("no licence"))
+    monkeypatch.setattr(plugins, "installed", lambda: registry)
+    out, _ = output(capsys, "plugins")
+    assert out.endswith("\nexits: skipped: SystemExit: no licence\n")
+    found = json.loads(output(capsys, "plugins", "--json")[0])
+    assert found["skipped"] == {"exits": "SystemExit: no licence"}
 
 
 def test_what_is_shown_may_have_settings(capsys: pytest.CaptureFixture[str]) -> None:

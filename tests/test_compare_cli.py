@@ -1,12 +1,16 @@
 """swarmopt compare, as a user types it."""
 
+import io
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from rich.console import Console
+from typed import place
 
 from swarmopt.cli import call
-from swarmopt.compare import load
+from swarmopt.compare import load, progress
 
 BASE = ["compare", "--problem", "sphere", "--problem", "knapsack:items=8", "--algorithms", "pso,ga",
         "--budget", "60", "--workers", "0"]  # fmt: skip
@@ -14,7 +18,7 @@ BASE = ["compare", "--problem", "sphere", "--problem", "knapsack:items=8", "--al
 
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+    place(tmp_path, monkeypatch)
 
 
 def test_a_comparison_shows_tables_and_a_sentence_a_pair(
@@ -27,6 +31,53 @@ def test_a_comparison_shows_tables_and_a_sentence_a_pair(
     assert shown.out.endswith("\nfolder: c\na page to send: swarmopt report c\n")
     assert "compare: 12 of 12 runs" in shown.err
     assert load("c").complete
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """What progress writes to a terminal."""
+    shown = io.StringIO()
+    monkeypatch.setenv("TERM", "xterm-256color")
+    plain = Console(file=shown, force_terminal=True, width=80, color_system=None)
+    monkeypatch.setattr(progress, "console", lambda stderr: plain)
+    return shown
+
+
+def test_a_terminal_shows_a_table_of_the_medians_so_far_and_takes_it_away(
+    terminal: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "DRAW_EVERY", 0.0)
+    assert call([*BASE, "--seeds", "2", "--out", "c"]) == 0
+    found = load("c")
+    first, *tables, last, line = terminal.getvalue().split("compare: ")[1:]
+    begins = [text.partition(" runs")[0] for text in (first, *tables, last)]
+    assert list(dict.fromkeys(begins)) == [f"{n} of 8" for n in range(1, 9)]
+    head = next(text for text in first.splitlines() if "median so far (runs)" in text)
+    assert head.replace("┃", " ").split()[-2:] == ["pso", "ga"]
+    rows = [[cell.strip() for cell in text.split("│")[1:-1]] for text in first.splitlines()]
+    assert ["sphere", f"{found.cells['sphere', 'pso', 0].key:.4g} (1)", "-"] in rows
+    assert ["knapsack:items=8", "-", "-"] in rows
+    for keys in (*found.final("sphere"), *found.final("knapsack:items=8")):
+        assert f" {np.median(keys):.4g} (2) " in last
+    assert last.endswith("\x1b[1A\x1b[2K")  # a line up, and nothing is left on it
+    assert line.startswith("8 of 8 runs")
+    assert "│" not in line
+
+
+def test_a_terminal_is_not_drawn_to_at_every_run(
+    terminal: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "DRAW_EVERY", 1e9)
+    assert call([*BASE, "--seeds", "2"]) == 0
+    *tables, line = terminal.getvalue().split("compare: ")[1:]
+    assert {text.partition(" runs")[0] for text in tables} == {"1 of 8"}
+    assert line.startswith("8 of 8 runs")
+
+
+def test_progress_of_nothing_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(KeyboardInterrupt), progress.Progress():
+        raise KeyboardInterrupt
+    assert capsys.readouterr().err == ""
 
 
 def test_expected_running_times_are_to_one_target(capsys: pytest.CaptureFixture[str]) -> None:
@@ -99,6 +150,14 @@ def test_settings_go_to_all_problems_or_to_the_one_they_name_and_a_label_wins() 
     assert entrants["pso:population=5"]["settings"]["population"] == 5
 
 
+def test_what_is_finished_takes_part_as_it_is() -> None:
+    words = ["compare", "--problem", "mine:ready", "--algorithms", "mine:swarm", "--budget", "20"]
+    assert call([*words, "--seeds", "1", "--workers", "0", "--out", "c"]) == 0
+    found = load("c")
+    assert found.settings["algorithm"]["mine:swarm"]["settings"]["population"] == 13
+    assert found.settings["problem"]["mine:ready"]["space"].count("Real(") == 4
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -110,8 +169,11 @@ def test_settings_go_to_all_problems_or_to_the_one_they_name_and_a_label_wins() 
         (["--algorithms", "pso, "], "expected names with a comma between"),
         (["--algorithms", ""], "--algorithms '': expected names with a comma"),
         (["--algorithms", "pso,pso"], "two of the algorithms are called 'pso'"),
+        (["--problem", "mine:ready:size=3"], "made is a finished problem and takes no --set size"),
+        (["--algorithms", "mine:swarm:population=5"],
+         "pso is a finished algorithm and takes no --set population"),
     ],
-)
+)  # fmt: skip
 def test_wrong_settings_are_usage_errors(
     arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

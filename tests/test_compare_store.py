@@ -244,6 +244,21 @@ def test_a_truncated_record_is_one_error(folder: Path) -> None:
         load(folder)
 
 
+def test_damage_that_no_check_sum_covers_is_seen(folder: Path) -> None:
+    damaged = bytearray((folder / FILE).read_bytes())
+    damaged[2 * 4096 + 7] ^= 1  # of the third page, how many bytes lie between its cells
+    (folder / FILE).write_bytes(damaged)
+    with pytest.raises(FolderError, match="cannot be read: it is damaged"):
+        load(folder)
+
+
+def test_a_record_that_is_a_link_is_named_once(folder: Path, tmp_path: Path) -> None:
+    (folder / FILE).rename(tmp_path / "elsewhere")
+    (folder / FILE).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(FolderError, match=f"^{folder / FILE} is a link; the files of a run lie in"):
+        load(folder)
+
+
 def test_a_folder_of_something_else_is_refused_and_left_alone(tmp_path: Path) -> None:
     (tmp_path / "note.txt").write_text("mine")
     with pytest.raises(FolderError, match="is no comparison folder"):

@@ -12,6 +12,7 @@ from swarmopt import SettingError
 from swarmopt.compare import Cell, Comparison, judge, merged
 from swarmopt.compare.across import groups_of
 from swarmopt.compare.anytime import anytime, pooled_targets, runtime, runtimes_of
+from swarmopt.compare.pair import paired
 
 
 def cell(problem: str, algorithm: str, seed: int, key: float) -> Cell:
@@ -87,6 +88,18 @@ def test_one_seed_shows_costs_and_refuses_all_statistics() -> None:
     assert judgement.sentences[0].startswith("One seed: the cost of one run each")
     entry = judgement.summary()["problems"][0]["algorithms"][0]
     assert (entry["low"], entry["median"], entry["high"]) == (None, 1.0, None)
+
+
+def test_a_pair_without_a_test_says_what_there_is() -> None:
+    apart = Comparison(
+        ("p",), ("a", "b"), (0, 1), 100, {"p": None},
+        {(*w[:2], s): cell(*w[:2], s, 1.0) for s, w in enumerate((("p", "a"), ("p", "b")))}, {},
+    )  # fmt: skip
+    (pair,) = judge(apart).problems[0].pairs
+    assert (pair.n, pair.verdict, pair.equal) == (0, "not tested", False)
+    assert pair.sentence == "a and b on p: no seed that both have finished."
+    alone = paired(("p", "a", "b"), np.array([1.0, 2.0, 3.0]), np.array([4.0, 5.0, 6.0]))
+    assert alone.sentence == "a and b on p: median 2 against 5, over 3 seeds; not tested."
 
 
 def test_too_few_seeds_are_named_and_how_many_it_takes() -> None:
@@ -226,6 +239,17 @@ def test_groups_within_the_critical_difference_are_the_largest_ones() -> None:
     assert across.pairs == ()
 
 
+def test_ranks_that_differ_in_no_pair_say_so() -> None:
+    order = {"a": (0, 0, 0, 0), "b": (1, 2, 1, 2), "c": (2, 1, 2, 1)}
+    keys = {(f"p{i}", a): [float(ranks[i])] * 2 for a, ranks in order.items() for i in range(4)}
+    across = judge(made(keys)).across
+    assert across is not None
+    assert across.ranks == (1.0, 2.5, 2.5)
+    assert (across.differ, across.pairs) == (True, ())
+    last = f"No pair is further apart than Nemenyi's critical difference, {1.657:.2f}."
+    assert across.sentences[-1] == last
+
+
 def test_a_judgement_is_plain_json() -> None:
     keys = {
         ("p", "a"): [1.0, np.inf],
@@ -277,6 +301,11 @@ def test_targets_without_a_known_optimum_end_at_the_least_cost_of_all_runs() -> 
 
 def test_nothing_feasible_has_no_runtimes() -> None:
     assert anytime(made({("p", "a"): [1e300], ("p", "b"): [np.inf]}), "p") is None
+
+
+def test_nothing_does_not_merge() -> None:
+    with pytest.raises(SettingError, match="expected at least one comparison, got none"):
+        merged([])
 
 
 def test_merged_comparisons_hold_all_runs() -> None:

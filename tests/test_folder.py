@@ -233,6 +233,49 @@ def test_a_folder_whose_lock_cannot_be_taken_asks_for_another(tmp_path: Path) ->
             take(tmp_path)
 
 
+def test_where_the_system_has_no_locks_every_folder_may_be_in_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "run"
+    minimize(sphere, BOUNDS, budget=30, seed=0, run_dir=folder)
+    held = lock.acquire(folder)
+    assert lock.in_use(folder)
+    with pytest.raises(FolderError, match="is in use by a run that goes on"):
+        lock.check_unused(folder)
+    with pytest.raises(FolderError, match="is in use by a run that goes on"):
+        lock.acquire(folder)
+    lock.release(folder, held)
+    assert not lock.in_use(folder)
+    monkeypatch.setattr(lock, "fcntl", None)  # as on Windows
+    monkeypatch.delattr(os, "O_NONBLOCK")
+    assert lock.in_use(folder)
+    lock.check_unused(folder)
+    assert len(record.read(folder).ids) == 30
+    minimize(sphere, BOUNDS, budget=40, seed=1, run_dir=folder, overwrite=True)
+    assert len(record.read(folder).ids) == 40
+    assert not (folder / lock.LOCK).exists()
+
+
+class Plain:
+    """An algorithm that is no dataclass."""
+
+    name = "plain"
+
+    def __init__(self) -> None:
+        self._of = PSO(population=5)
+        self.init, self.ask, self.tell = self._of.init, self._of.ask, self._of.tell
+
+
+def test_an_algorithm_that_shows_no_settings_has_none_written_down(tmp_path: Path) -> None:
+    minimize(sphere, BOUNDS, budget=10, seed=0, run_dir=tmp_path / "a", algorithm=PSO(population=5))
+    own: Any = Plain()
+    result = minimize(sphere, BOUNDS, budget=10, seed=0, run_dir=tmp_path / "b", algorithm=own)
+    of, plain = (tomllib.loads((tmp_path / n / "run.toml").read_text()) for n in "ab")
+    assert (of["algorithm"], of["set"]["algorithm"]["population"]) == ("pso", 5)
+    assert (plain["algorithm"], plain["set"]) == ("plain", {"algorithm": {}})
+    assert (result.algorithm, result.nit) == ("plain", 2)
+
+
 def test_a_folder_that_cannot_be_finished_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

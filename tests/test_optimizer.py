@@ -1,6 +1,6 @@
 """Ask and tell."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -17,6 +17,9 @@ from swarmopt import (
     Stop,
     minimize,
 )
+from swarmopt.algorithm import Candidates
+from swarmopt.algorithms import RandomSearch
+from swarmopt.search import STALLED_AFTER
 
 BOUNDS = [(-5.0, 5.0)] * 3
 
@@ -99,6 +102,31 @@ def test_a_finite_space_ends_by_itself() -> None:
         optimizer.tell(batch, batch.x.sum(axis=1))
     assert told == 9
     assert optimizer.result.status in (Stop.EXHAUSTED, Stop.STALLED)
+
+
+class Still(RandomSearch):
+    """Asks for the same points again and again."""
+
+    n_asked: ClassVar[int] = 0
+
+    def ask(self, state: Any, rng: np.random.Generator) -> Candidates:
+        Still.n_asked += 1
+        return Candidates(np.repeat(np.linspace(0.0, 1.0, 6)[:, None], 3, axis=1))
+
+
+def test_a_run_that_stands_still_ends_with_an_empty_batch() -> None:
+    Still.n_asked = 0
+    optimizer = Optimizer([Integer(0, 9)] * 3, algorithm=Still(), seed=0)
+    sizes = []
+    while not optimizer.done:
+        batch = optimizer.ask()
+        sizes.append(len(batch))
+        optimizer.tell(batch, batch.x.sum(axis=1))
+    assert sizes == [6, 0]
+    assert Still.n_asked == 1 + STALLED_AFTER
+    assert optimizer.result.status is Stop.STALLED
+    assert optimizer.result.nfev == 6
+    optimizer.tell(batch, [])  # as often as one likes
 
 
 def test_x0_is_asked_first() -> None:

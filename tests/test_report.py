@@ -2,15 +2,13 @@
 
 import json
 import shlex
-import sqlite3
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from made import HOSTILE, failing
+from made import HOSTILE, change, failing, set_meta
 from pages import Read, codes
 
 from swarmopt import (
@@ -160,20 +158,6 @@ def test_an_unfinished_run_says_so_and_how_to_go_on(
     )
     change(begun, lambda db: set_meta(db, "finished", None))
     assert f"Go on with it: swarmopt resume {begun}" in read(begun).text
-
-
-def change(folder: Path, how: Callable[[sqlite3.Connection], object]) -> None:
-    db = sqlite3.connect(folder / record.FILE)
-    how(db)
-    db.commit()
-    db.close()
-
-
-def set_meta(db: sqlite3.Connection, key: str, value: Any) -> None:
-    from swarmopt.rows import meta_crc
-
-    text = json.dumps(value)
-    db.execute("UPDATE meta SET value = ?, crc = ? WHERE key = ?", (text, meta_crc(key, text), key))
 
 
 def test_failures_are_counted_by_their_texts_and_told_whole(tmp_path: Path) -> None:

@@ -1,17 +1,23 @@
 """The page of a comparison."""
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
-from made import NAME, failed, made
+from made import NAME, cell, failed, made
 from pages import Read, codes
 
+from swarmopt.algorithms import PSO
 from swarmopt.cli import call
+from swarmopt.compare import compare
 from swarmopt.compare.comparison import Comparison, load
 from swarmopt.compare.verdict import judge
+from swarmopt.problems.analytic import Sphere
 from swarmopt.report import page_of_folder
+from swarmopt.report.compare_command import compare_command
 from swarmopt.report.comparison_page import comparison_page
 
 
@@ -96,6 +102,43 @@ def test_a_failed_run_is_shown_with_its_text_and_not_dropped() -> None:
     assert r'ValueError: <b onload="x">\x1b[2J' in page.text
 
 
+def test_evaluations_that_failed_within_runs_are_counted_run_by_run() -> None:
+    where = ("pp", "bb", 2)
+    found = read(made(instead={where: cell(*where, n_failed=3)})).tables
+    assert found["Runs in which evaluations failed"][1:] == [["bb on pp, seed 2", 3, 100]]
+    assert "Runs in which evaluations failed" not in read(made()).tables
+
+
+def test_an_algorithm_alone_has_no_pairs_and_nothing_feasible_no_running_times() -> None:
+    alone = read(made(problems=("p",), algorithms=("a",)))
+    assert not any("Pairs" in caption for caption in alone.tables)
+    assert any("Expected running time" in caption for caption in alone.tables)
+    never = {"fun": np.inf, "key": 1e300, "violation": 1.0, "best": np.empty(0)}
+    where = [("p", a, s) for a in ("a", "bb") for s in range(8)]
+    cells = {w: cell(*w, **never, evaluations=np.empty(0, int)) for w in where}
+    page = comparison_page(made(problems=("p",), algorithms=("a", "bb"), instead=cells))
+    found = Read(page.html())
+    assert [row[1] for row in found.tables["Final cost on p"][1:]] == ["nothing feasible"] * 2
+    assert any("Pairs" in caption for caption in found.tables)
+    assert not any("Expected running time" in caption for caption in found.tables)
+    assert "Runtimes on p" not in found.text
+    assert "Final costs on p" in found.text
+
+
+def test_of_many_problems_the_first_ones_have_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("swarmopt.report.comparison_page.MOST_PROBLEMS", 1)
+    page = read(made())
+    assert "Convergence on p:" in page.text
+    assert "Convergence on pp:" not in page.text
+    assert "Final cost on pp" in page.tables
+
+
+def test_versions_that_nobody_wrote_down_are_left_out_of_a_comparison() -> None:
+    assert read(made()).facts["python"][0] == "3"
+    plain = replace(made(), settings={"problem": {}, "algorithm": {}})
+    assert "python" not in read(plain).facts
+
+
 def test_hostile_labels_are_text_on_the_page_of_a_comparison() -> None:
     page = read(made(problems=("p", NAME), algorithms=("a", NAME, "x" * 3_000)))
     assert not any(tag == "b" or "onload" in found for tag, found in page.tags)
@@ -141,6 +184,47 @@ def test_the_command_of_the_page_repeats_the_comparison(tmp_path: Path) -> None:
     assert one.settings == other.settings
     assert {w: c.key for w, c in one.cells.items()} == {w: c.key for w, c in other.cells.items()}
     assert call([*shlex.split(code)[1:], "--workers", "0", "--out", str(first)]) == 0
+
+
+class Own(PSO):
+    name: ClassVar[str] = "own"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seeds": [0, 2]},
+        {"seeds": [1]},
+        {"x0": {"sphere:dim=2": [0.5, 0.5]}},
+        {"algorithms": {"wide": PSO(population=9)}},
+        {"problems": {"sphere:dim=2, bent": "sphere:dim=2"}},
+        {"problems": {"rastrigin": "sphere:dim=2"}},
+        {"problems": Sphere(dim=3)},  # by that name the command makes another one
+        {"algorithms": Own()},
+    ],
+)
+def test_what_no_command_says_is_repeated_from_python(change: dict[str, Any]) -> None:
+    given: dict[str, Any] = {"algorithms": "pso", "problems": "sphere:dim=2", "seeds": 1}
+    told = "It was begun from Python: the same call of swarmopt.compare repeats it."
+    assert told not in read(compare(**given, budget=20, workers=0)).text
+    page = comparison_page(compare(**{**given, **change}, budget=20, workers=0))
+    assert told in Read(page.html()).text
+    assert not any("swarmopt compare" in code for code in codes(page))
+
+
+def test_settings_that_no_flag_says_make_no_command() -> None:
+    def told(value: Any) -> str:
+        about = {"name": "sphere", "factory": "a:B", "settings": {"key": value}}
+        settings = {
+            "problem": {"sphere": about},
+            "algorithm": {"pso": {"name": "pso", "settings": {}}},
+        }
+        empty = made(problems=("sphere",), algorithms=("pso",))
+        return compare_command(replace(empty, settings=settings))
+
+    assert shlex.split(told({"deep": [1, None]}))[-1] == 'sphere.key={"deep": [1, null]}'
+    assert told(None).endswith("--seeds 8")
+    assert told("\x7f") == ""  # TOML has no word for it
 
 
 @pytest.mark.slow

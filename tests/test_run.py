@@ -12,8 +12,10 @@ from objectives import ALGORITHMS, BOUNDS, MIXED, Array, Recorder, mixed, sphere
 
 from swarmopt import (
     Categorical,
+    Evaluation,
     FunctionProblem,
     Integer,
+    ObjectiveError,
     Real,
     SettingError,
     Space,
@@ -21,6 +23,8 @@ from swarmopt import (
     algorithms,
     minimize,
 )
+from swarmopt.limits import Limits
+from swarmopt.search import Search
 
 
 def test_a_dict_reaches_the_objective_of_a_named_space_and_comes_back_in_params() -> None:
@@ -76,11 +80,32 @@ def test_patience_counts_evaluations_since_the_best() -> None:
     assert 40 < result.nfev <= 60  # the first evaluation is the best one; a batch has 20
 
 
-def test_the_time_limit_ends_a_run_within_a_batch() -> None:
+@pytest.mark.parametrize("space", [BOUNDS, [Integer(0, 2)] * 2], ids=["real", "finite"])
+@pytest.mark.parametrize("algorithm", ["random-search", "pso"])
+def test_the_time_limit_ends_a_run_within_a_batch(algorithm: str, space: Any) -> None:
     fun = Recorder(lambda x: 1.0)
-    result = minimize(fun, BOUNDS, max_time=1e-9, seed=0, algorithm="random-search")
+    result = minimize(fun, space, max_time=1e-9, seed=0, algorithm=algorithm)
     assert result.status is Stop.TIME
     assert result.nfev == len(fun.points) == 1
+    assert (result.n_cached, result.history.median) == (0, [1.0])
+    assert result.history.nfev == [1]
+
+
+def test_a_batch_of_which_nothing_came_back_is_not_told_to_the_algorithm() -> None:
+    told = []
+
+    class Watched(algorithms.PSO):
+        def tell(self, state: Any, candidates: Any, cost: Any) -> Any:
+            told.append(len(cost))
+            return super().tell(state, candidates, cost)
+
+    problem = FunctionProblem(sphere, Space([Real(0, 1)]))
+    search = Search(problem, Watched(population=6), seed=0, limits=Limits(max_time=1.0))
+    search.tell(search.ask(), Evaluation(np.array([5.0, 4.0])), 0.5)
+    (step,) = search.tell(search.ask(), Evaluation(np.empty(0)), 2.0)
+    assert told == [2]
+    assert (step.nfev, step.fun, step.batch_best) == (2, 4.0, np.inf)
+    assert (search.result().status, search.result().fun) == (Stop.TIME, 4.0)
 
 
 def test_x0_is_evaluated_exactly_as_it_was_given() -> None:
@@ -140,7 +165,25 @@ def test_x0_comes_first_and_across_batches() -> None:
         mixed, MIXED, x0=[{"rate": 0.01, "depth": 7, "width": 64, "act": "tanh"}], budget=30, seed=0
     )
     assert named.fun == pytest.approx(1.0)
-    assert minimize(sphere, BOUNDS, x0=[1, 1, 1], budget=5, seed=0).fun == 0
+
+
+@pytest.mark.parametrize(
+    ("x0", "space"),
+    [
+        ([1, 1, 1], BOUNDS),
+        (np.ones(3), BOUNDS),
+        (np.ones((1, 3)), BOUNDS),
+        (np.ones(3, int), BOUNDS),
+        ({"rate": 0.01, "depth": 7, "width": 64, "act": "tanh"}, MIXED),
+    ],
+)
+def test_a_single_point_to_start_with_needs_no_list_around_it(x0: Any, space: Any) -> None:
+    fun = Recorder(lambda point: 0.0)
+    minimize(fun, space, x0=x0, budget=5, seed=0)
+    first = fun.points[0]
+    assert (first if isinstance(first, dict) else first.tolist()) == (
+        x0 if isinstance(x0, dict) else np.ravel(x0).tolist()
+    )
 
 
 def test_a_finite_space_is_never_evaluated_twice_and_ends_when_it_is_exhausted() -> None:
@@ -244,3 +287,14 @@ def test_a_canonical_point_is_what_is_evaluated_recorded_and_returned() -> None:
     assert set(result.history.x[:, 0]) == {0, 2, 4, 6, 8}
     assert result.status is Stop.STALLED
     assert result.nfev == 5
+
+
+def test_canonical_points_of_another_shape_are_an_error_that_names_both() -> None:
+    class Short(FunctionProblem):
+        def canonical(self, x: Array) -> Array:
+            return np.asarray(x[:, :1])
+
+    problem = Short(sphere, Space([Integer(0, 9)] * 2), name="short")
+    told = r"short: canonical returned shape \(20, 1\) for points of shape \(20, 2\)"
+    with pytest.raises(ObjectiveError, match=told):
+        minimize(problem, budget=100, seed=0, algorithm="random-search")

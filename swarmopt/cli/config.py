@@ -12,7 +12,7 @@ import msgspec
 from swarmopt import folder, plugins
 from swarmopt.algorithm import AnyAlgorithm
 from swarmopt.errors import FolderError, SettingError, UnknownNameError
-from swarmopt.inputs import as_algorithm
+from swarmopt.inputs import as_algorithm, hyper_parameters
 from swarmopt.problem import FunctionProblem, Problem, Recipe
 from swarmopt.settings import build, import_object, parse_value, resolve
 from swarmopt.space import Space
@@ -194,10 +194,12 @@ def make_algorithm(config: Config) -> AnyAlgorithm:
     else:
         found = plugins.installed().get("algorithm", name)
     if callable(found):
-        found = build(found, settings, f"algorithm {name}")
-    elif settings:
+        return as_algorithm(build(found, settings, f"algorithm {name}"))
+    algorithm = as_algorithm(found)
+    own = hyper_parameters(algorithm)
+    if any(key not in own or own[key] != value for key, value in settings.items()):
         raise SettingError(f"{name} is a finished algorithm and takes no --set algorithm.*")
-    return as_algorithm(found)
+    return algorithm  # what is set is what it is already, as the run.toml of its run says
 
 
 def make_space(table: Mapping[str, Any] | list[dict[str, Any]]) -> Space:

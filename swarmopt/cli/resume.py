@@ -10,11 +10,11 @@ from typing import Any
 import click
 import msgspec
 
-from swarmopt.cli.again import code, command
 from swarmopt.cli.config import Config, as_config, overlay
 from swarmopt.cli.help import examples
-from swarmopt.cli.session import carry_out, set_up
+from swarmopt.cli.session import carry_out, document, set_up
 from swarmopt.errors import FolderError, SettingError
+from swarmopt.report.reproduce import code, resume_command
 from swarmopt.resuming import recorded
 from swarmopt.terminal import printable
 
@@ -94,7 +94,7 @@ def _check_named(
                 f"{printable(repr(getattr(settings, key)))}, given "
                 f"{getattr(repeated, key)!r}. Give the recorded one to go on"
             )
-    needed = dict(code(settings))
+    needed = dict(code(document(settings)))
     given = {f"--{key}" for key in named} | {
         f"--set {a.partition('=')[0].strip()}" for a in assignments
     }
@@ -103,7 +103,7 @@ def _check_named(
         raise SettingError(
             f"the run in {folder} uses code that its folder names. A folder may come from anyone, "
             f"so nothing of it is imported unless you name it yourself. If you know this code:\n\n"
-            f"    {command(folder, settings)}\n"
+            f"    {resume_command(folder, document(settings))}\n"
         )
 
 

@@ -12,13 +12,13 @@ import numpy as np
 from swarmopt import folder as run_folder
 from swarmopt import record
 from swarmopt.cli import INTERRUPTED, NOTHING_FEASIBLE
-from swarmopt.cli.again import command
 from swarmopt.cli.config import Config, make_algorithm, make_problem
 from swarmopt.errors import FinishError, FolderError, SwarmoptError
 from swarmopt.evaluate.resources import Resources
 from swarmopt.inputs import default_limits, draw_seed, hyper_parameters, resources_of
 from swarmopt.jsonable import jsonable
 from swarmopt.limits import Limits, check_count
+from swarmopt.report.reproduce import resume_command
 from swarmopt.result import Result
 from swarmopt.run import execute
 from swarmopt.search import Search
@@ -145,7 +145,7 @@ def _kept(search: Search, settings: Config, path: Path) -> str:
     except FolderError as error:
         return str(error)
     found = ", and the search's result," if (path / run_folder.RESULT).exists() else ""
-    go_on = f"; go on with: {command(path, settings)}"
+    go_on = f"; go on with: {resume_command(path, document(settings))}"
     return f"the record of {n:,} evaluations{found} is kept in {path}{go_on}"
 
 

@@ -126,7 +126,7 @@ def _labelled(
     found: dict[str, T] = {}
     for label, entry in pairs:
         if not isinstance(label, str) or not label:
-            raise SettingError(f"compare: expected a text as label of a {kind}, got {label!r}")
+            raise SettingError(f"compare: expected texts as labels of the {kind}s, got {label!r}")
         if label in found:
             raise SettingError(
                 f"compare: two of the {kind}s are called {label!r}; give them labels of their own: "

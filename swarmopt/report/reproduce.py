@@ -2,7 +2,6 @@
 
 import json
 import shlex
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,8 @@ from typing import Any
 import tomli_w
 
 from swarmopt.folder import SETTINGS, without_none
+from swarmopt.settings import parse_value
+from swarmopt.terminal import printable
 
 FLAGS = (
     "problem", "algorithm", "budget", "max_time", "target", "patience", "seed",
@@ -46,22 +47,18 @@ def _assignments(own: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
     for key, value in own.items():
         if key == "algorithm" and isinstance(value, Mapping):
             yield from (
-                (f"algorithm.{k}", as_toml(k, v)) for k, v in value.items() if v is not None
+                (f"algorithm.{k}", set_text(k, v)) for k, v in value.items() if v is not None
             )
         elif value is not None:
-            yield key, as_toml(key, value)
+            yield key, set_text(key, value)
 
 
-def as_toml(key: str, value: Any) -> str | None:
+def set_text(key: str, value: Any) -> str | None:
     """Return a value as `--set` reads it back; None where it does not."""
-    if isinstance(value, Mapping) or "=" in key or key != key.strip():
+    if "=" in key or key != key.strip():
         return None
-    text = json.dumps(value, ensure_ascii=False)
-    try:
-        same: bool = tomllib.loads(f"value = {text}")["value"] == value
-    except (KeyError, tomllib.TOMLDecodeError):
-        return None
-    return text if same else None
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if parse_value(text) == value else None
 
 
 def settings_text(settings: Mapping[str, Any]) -> str:
@@ -96,13 +93,39 @@ def in_python(settings: Mapping[str, Any], objective: str, space: str) -> str:
 
 
 def resume_command(folder: Path, settings: Mapping[str, Any]) -> str:
-    """Return the command that goes on with a run, with the code that its settings name."""
+    """Return the whole `swarmopt resume` of a run, as one types it.
+
+    Code and a cluster of the user's own are named in it, as `swarmopt resume` wants.
+    """
     words = ["swarmopt", "resume", str(folder)]
+    for flag, value in code(settings):
+        option, _, key = flag.partition(" ")
+        words += [option, f"{key}={value}" if key else value]
+    if settings.get("cluster") is not None:
+        words += ["--cluster", str(settings["cluster"])]
+    return printable(shlex.join(words))
+
+
+def code(settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the flags that name code in the settings of a run, and their values."""
     for key in ("problem", "algorithm"):
         if ":" in str(settings.get(key, "")):
-            words += [f"--{key}", str(settings[key])]
-    own = settings.get("set", {})
-    for key, text in _assignments(own if isinstance(own, Mapping) else {}):
-        if text and text.startswith('"') and ":" in text:
-            words += ["--set", f"{key}={text}"]
-    return shlex.join(words)
+            yield f"--{key}", str(settings[key])
+    given = settings.get("set")
+    own = dict(given) if isinstance(given, Mapping) else {}
+    inner = own.pop("algorithm", None)
+    if isinstance(inner, Mapping):
+        own |= {f"algorithm.{key}": value for key, value in inner.items()}
+    for key, value in own.items():
+        if _may_name_code(value):
+            plain = isinstance(value, str) and parse_value(value) == value
+            text = value if plain else json.dumps(value, ensure_ascii=False, default=str)
+            yield f"--set {key}", text
+
+
+def _may_name_code(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(_may_name_code(entry) for entry in (*value, *value.values()))
+    if isinstance(value, list):
+        return any(map(_may_name_code, value))
+    return isinstance(value, str) and ":" in value
