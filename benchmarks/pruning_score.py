@@ -10,6 +10,9 @@ Each part prints its figures and keeps them in results/pruning-score.json.
 - worth: rank correlation of the score with what the standard fine-tuning makes of random
   structures: accuracy and cross-entropy on all held-out images that no score has seen.
 - search: a whole search in two processes, twice, and whether both choose the same.
+- fine-tuning: what is lost on the test images where the structure that the default chose for the
+  table (`benchmarks.pruning`, first seed) is fine-tuned on all training images, as in a run of a
+  user: the table spares time and takes a part of them.
 - training: what ABC would cost with ABCPruner's fitness, two epochs of training on all training
   images: some evaluations are measured, the rest is extrapolated.
 
@@ -19,7 +22,7 @@ Seconds of `rate` and `training` are of one core, those of `search` on the clock
 import copy
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
@@ -33,13 +36,15 @@ import torch
 from scipy.stats import spearmanr
 
 from benchmarks.pruning_bench import Bench, Ints, bench
+from benchmarks.pruning_cells import Records
 from benchmarks.pruning_methods import search
-from benchmarks.pruning_protocol import FULL, RESNET
+from benchmarks.pruning_protocol import FULL, RESNET, Cell
 from swarmopt import minimize
 from swarmopt_pruning import load_data, problem
 from swarmopt_pruning.train import accuracy, accuracy_and_loss, pinned, recalibrate, train
 
 FILE = Path(__file__).parent / "results" / "pruning-score.json"
+TABLE = FILE.with_name("pruning.jsonl")
 STRUCTURES = 30
 ROUNDS = 3
 TRAINED = 3  # evaluations of the training-based fitness that are measured
@@ -120,12 +125,27 @@ def worth(place: Bench) -> dict[str, Any]:
         train(small, place.data.train, FULL.recipe, seed=1, teacher=place.model)
         points.append((score.accuracy, score.loss, *accuracy_and_loss(small, unseen)))
         print(f"  {number + 1}/{STRUCTURES}: {points[-1]}", flush=True)
+    return correlations(place, points)
+
+
+def correlations(place: Bench, points: Sequence[Sequence[float]]) -> dict[str, Any]:
+    """Return rank correlations with what fine-tuning makes of structures, and the points.
+
+    Args:
+        place: that the structures are of.
+        points: of each accuracy and loss before fine-tuning, accuracy and loss after it.
+    """
     before, losses_before, after, losses_after = np.array(points).T
+    widths = np.stack(structures(place, len(points)))
     return {
         "accuracy with accuracy": float(spearmanr(before, after).statistic),
         "accuracy with loss": float(spearmanr(before, -losses_after).statistic),
         "loss with accuracy": float(spearmanr(-losses_before, after).statistic),
         "loss with loss": float(spearmanr(losses_before, losses_after).statistic),
+        "width with loss": {
+            name: float(spearmanr(width, -losses_after).statistic)
+            for name, width in zip(place.problem.graph.names, widths.T, strict=True)
+        },
         "points": points,
     }
 
@@ -141,6 +161,17 @@ def whole_search(place: Bench) -> dict[str, Any]:
         seconds.append(time.monotonic() - began)
         chosen.append(result.x.tolist())
     return {"evaluations": SEARCH, "seconds": seconds, "same": chosen[0] == chosen[1]}
+
+
+def fine_tuning(place: Bench) -> dict[str, Any]:
+    """Return the test accuracies before and after fine-tuning on all training images."""
+    cell, records = Cell(RESNET, place.budget, "default", 1), Records(TABLE)
+    counts = records.found[FULL.key(cell)]["counts"]
+    data = load_data(FULL.data)
+    small = place.scorer(reconstruct=True).inherit(np.array(list(counts.values())))
+    train(small, data.train, FULL.recipe, seed=1, teacher=place.model)
+    whole, pruned = accuracy(place.model, data.test), accuracy(small, data.test)
+    return {"original": whole, "pruned": pruned, "lost": whole - pruned}
 
 
 def training(place: Bench) -> dict[str, Any]:
@@ -169,6 +200,7 @@ PARTS: dict[str, tuple[Callable[[Bench], dict[str, Any]], tuple[float, ...]]] = 
     "rate": (rate, (0.3,)),
     "search": (whole_search, (0.3,)),
     "training": (training, (0.3,)),
+    "fine-tuning": (fine_tuning, (0.3, 0.5)),
     "worth": (worth, (0.3, 0.5)),
 }
 

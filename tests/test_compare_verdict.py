@@ -269,12 +269,12 @@ def test_runtimes_are_the_first_evaluations_at_most_at_the_target() -> None:
     assert runtimes_of(np.array([], np.int64), np.array([]), np.array([1.0])).tolist() == [np.inf]
 
 
-def test_the_expected_running_time_charges_the_budget_of_runs_that_fail() -> None:
-    found = runtime(1.0, np.array([10.0, 30.0, np.inf]), budget=100)
+def test_the_expected_running_time_charges_what_runs_without_success_spent() -> None:
+    found = runtime(1.0, np.array([10.0, 30.0, np.inf]), np.full(3, 100.0))
     assert (found.ert, found.n_reached) == (70.0, 2)
     assert found.interval is not None
     assert found.interval.low <= 70.0 <= found.interval.high == np.inf  # 1 in 27 resamples has none
-    never = runtime(1.0, np.array([np.inf, np.inf]), budget=100)
+    never = runtime(1.0, np.array([np.inf, np.inf]), np.full(2, 100.0))
     assert (never.ert, never.interval) == (np.inf, None)
 
 

@@ -71,6 +71,15 @@ def test_every_picture_is_one_element_with_a_title_and_no_script(svgs: dict[str,
         assert "\x1b" not in svg
 
 
+def test_the_median_over_time_is_that_of_the_tables() -> None:
+    at = np.array([1.0, 2.0, 3.0])
+    costs = np.array([[9.0, 4.0, 1.0], [8.0, 7.0, 2.0], [np.inf, 9.0, 4.0], [np.inf, np.inf, 7.0]])
+    picture = comparison.bands(at, {"a": costs}, optimum=None)
+    x, y = lines(picture)["a"]
+    assert x.tolist() == [2.0, 3.0]  # half of the runs without any have no median
+    assert y.tolist() == [8.0, 3.0]
+
+
 def test_the_pictures_of_one_page_share_no_ids_of_elements_that_differ(
     svgs: dict[str, str],
 ) -> None:

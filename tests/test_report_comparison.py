@@ -109,6 +109,47 @@ def test_evaluations_that_failed_within_runs_are_counted_run_by_run() -> None:
     assert "Runs in which evaluations failed" not in read(made()).tables
 
 
+def test_runs_that_end_before_the_budget_are_told_of_and_count_what_they_spent() -> None:
+    never = {"nfev": 40, "evaluations": np.array([2]), "best": np.array([30.0]), "key": 30.0}
+    early = {("p", "a", s): cell("p", "a", s, **never) for s in range(7)}
+    comparison = made(problems=("p",), algorithms=("a", "bb"), instead=early)
+    judgement = judge(comparison)
+    assert (
+        "7 of 8 runs of a on p ended by themselves before the budget of 100 was spent, after 40 "
+        "evaluations"
+    ) in judgement.notes
+    anytime = judgement.problems[0].anytime
+    assert anytime is not None
+    runtime = anytime.hardest["a"]
+    assert (runtime.target, runtime.n_reached) == (anytime.targets[-1], 1)
+    assert runtime.ert == 7 * 40 + 80
+    failing = {("p", "a", s): failed("p", "a", s) for s in range(7)}
+    spent = judge(made(problems=("p",), algorithms=("a", "bb"), instead=failing)).problems[0]
+    assert spent.anytime is not None
+    assert spent.anytime.hardest["a"].ert == 7 * 100 + 80  # a failed run gains nothing
+
+
+def test_targets_that_read_the_same_are_one_column_and_times_are_exact() -> None:
+    same = {
+        ("p", a, s): cell("p", a, s, best=np.array([9.0, 1.0]), evaluations=np.array([1, 2 + s]))
+        for a in ("a", "bb")
+        for s in range(8)
+    }
+    found = read(made(problems=("p",), algorithms=("a", "bb"), instead=same))
+    (table,) = [t for c, t in found.tables.items() if c.startswith("Expected running time")]
+    assert len(set(table[0])) == len(table[0])
+    assert table[1][-1] == "5.5 (8 of 8)"
+
+
+def test_failures_that_differ_by_a_number_alone_are_shown_once() -> None:
+    texts = [f"Trace, line 3\nValueError: bad value 0.{s}" for s in range(7)]
+    broken = {("p", "a", s): replace(failed("p", "a", s), error=texts[s]) for s in range(7)}
+    broken["p", "a", 7] = replace(failed("p", "a", 7), error="Trace, line 3\nKeyError: 1")
+    page = comparison_page(made(problems=("p",), instead=broken))
+    assert codes(page)[:2] == [texts[0], "Trace, line 3\nKeyError: 1"]
+    assert "Failed: a on p, seed 0, and 6 more runs alike" in Read(page.html()).text
+
+
 def test_an_algorithm_alone_has_no_pairs_and_nothing_feasible_no_running_times() -> None:
     alone = read(made(problems=("p",), algorithms=("a",)))
     assert not any("Pairs" in caption for caption in alone.tables)

@@ -143,9 +143,13 @@ def _show(comparison: Comparison, judgement: Judgement, path: Path) -> None:
     for on in judgement.problems:
         click.echo()
         shown.print(Text(printable(f"{on.problem}: {title}")), soft_wrap=True)
-        shown.print(_table(on))
+        table = _table(on)
+        shown.width = max(shown.width, shown.measure(table).maximum)  # lines wrap, no number is cut
+        shown.print(table)
     click.echo(
-        "\nERT: expected evaluations to the hardest target that a run of any algorithm reached.\n"
+        "\nERT: expected evaluations to the hardest target that a run of any algorithm reached; "
+        "targets are errors of\n1e2 to 1e-8, or costs between the first and the best of all "
+        "runs.\n"
     )
     for text in (*judgement.notes, *judgement.sentences):
         click.echo(printable(text))
@@ -178,15 +182,9 @@ def _table(on: OnProblem) -> Table:
 
 def _expected(on: OnProblem) -> dict[str, list[str]]:
     """Return the column of expected running times: to one target, the same for all."""
-    if on.anytime is None:
+    hardest = {} if on.anytime is None else on.anytime.hardest
+    if not any(runtime.n_reached for runtime in hardest.values()):
         return {}
-    of = on.anytime.runtimes
-    reached = [runtime.target for found in of.values() for runtime in found if runtime.n_reached]
-    if not reached:
-        return {}
-    hardest = min(reached)
-    texts = []
-    for entry in on.summaries:
-        found = [r for r in of.get(entry.algorithm, ()) if r.target == hardest]
-        texts.append(f"{found[0].ert:,.0f}" if found and found[0].n_reached else "not reached")
-    return {f"ERT to {hardest:.3g}": texts}
+    found = [hardest[entry.algorithm] for entry in on.summaries]
+    texts = [f"{each.ert:,.0f}" if each.n_reached else "not reached" for each in found]
+    return {f"ERT to {found[0].target:.4g}": texts}

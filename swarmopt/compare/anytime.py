@@ -7,7 +7,8 @@ comparison and change with who takes part.
 
 Source: Hansen, Auger, Brockhoff, Tusar, "Anytime performance assessment in blackbox optimization
 benchmarking", 2022, doi 10.1109/TEVC.2022.3210897: the ECDF, and the expected running time
-ERT = evaluations of all runs until they reached the target or ended / runs that reached it.
+ERT = evaluations of all runs until they reached the target or ended / runs that reached it. A run
+that failed counts the whole budget, so that no algorithm gains by failing early.
 """
 
 from dataclasses import dataclass
@@ -53,12 +54,14 @@ class Anytime:
         known: whether they are relative to a known optimum.
         hits: by algorithm, (runs, t) evaluations to each target; inf: never.
         runtimes: by algorithm, those of some of the targets.
+        hardest: by algorithm, that of the last target that any run reached.
     """
 
     targets: Vector
     known: bool
     hits: dict[str, Matrix]
     runtimes: dict[str, tuple[Runtime, ...]]
+    hardest: dict[str, Runtime]
 
     def reached(self, algorithm: str, evaluations: Vector) -> Vector:
         """Return (m,) the share of runs and targets reached by each number of evaluations."""
@@ -77,19 +80,27 @@ def anytime(comparison: Comparison, problem: str) -> Anytime | None:
         targets = pooled_targets(first, least)
     else:
         targets = optimum + KNOWN
-    hits = {}
+    hits, ended = {}, {}
     for algorithm, cells in runs.items():
         rows = [runtimes_of(cell.evaluations, cell.best, targets) for cell in cells]
         hits[algorithm] = np.array(rows).reshape(len(cells), len(targets))
-    times = {
-        algorithm: tuple(
-            runtime(targets[t], hits[algorithm][:, t], comparison.budget)
-            for t in dict.fromkeys(min(s, len(targets) - 1) for s in SHOWN)
+        ended[algorithm] = np.array(
+            [cell.nfev if cell.error is None else comparison.budget for cell in cells], float
         )
-        for algorithm, cells in runs.items()
-        if cells
-    }
-    return Anytime(targets, optimum is not None, hits, times)
+
+    def times(t: int) -> dict[str, Runtime]:
+        return {a: runtime(targets[t], hits[a][:, t], ended[a]) for a in hits if len(ended[a])}
+
+    reached = np.isfinite(np.concatenate(list(hits.values()))).any(axis=0)
+    last = int(reached.nonzero()[0].max(initial=0))
+    shown = [times(t) for t in dict.fromkeys(min(s, len(targets) - 1) for s in SHOWN)]
+    return Anytime(
+        targets,
+        optimum is not None,
+        hits,
+        {algorithm: tuple(row[algorithm] for row in shown) for algorithm in shown[0]},
+        times(last),
+    )
 
 
 def pooled_targets(first: float, least: float) -> Vector:
@@ -118,19 +129,19 @@ def runtimes_of(evaluations: Integers, best: Vector, targets: Vector) -> Vector:
     return found
 
 
-def runtime(target: float, hits: Vector, budget: int) -> Runtime:
+def runtime(target: float, hits: Vector, ended: Vector) -> Runtime:
     """Return the expected running time to a target.
 
     Args:
         target: the cost.
         hits: (n,) the evaluation at which each run reached it; inf: never.
-        budget: evaluations that a run without success counts.
+        ended: (n,) the evaluations that each run counts where it did not.
     """
     reached = np.isfinite(hits)
     n_reached = int(reached.sum())
     if not n_reached:
         return Runtime(float(target), 0, len(hits), np.inf, None)
-    spent = np.where(reached, hits, float(budget))
+    spent = np.where(reached, hits, ended)
     rows = resamples(len(hits))
     with np.errstate(divide="ignore"):
         drawn = np.sort(spent[rows].sum(axis=1) / reached[rows].sum(axis=1))

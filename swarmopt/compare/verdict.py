@@ -18,7 +18,7 @@ from swarmopt.compare.comparison import Comparison
 from swarmopt.compare.pair import ALPHA, Pair, Tested, paired
 from swarmopt.compare.statistics import differences, holm, pairs_needed, signed_rank
 from swarmopt.compare.summary import Summary, summarise
-from swarmopt.compare.words import count_text
+from swarmopt.compare.words import count_text, range_of
 from swarmopt.jsonable import jsonable
 from swarmopt.types import Vector
 
@@ -175,6 +175,13 @@ def _notes(comparison: Comparison) -> Iterator[str]:
         for algorithm in comparison.algorithms:
             runs = comparison.runs(problem, algorithm)
             failed = [cell for cell in runs if cell.error is not None]
+            early = [c.nfev for c in runs if c.error is None and c.nfev < comparison.budget]
+            if early:
+                yield (
+                    f"{len(early)} of {count_text(len(runs), 'run')} of {algorithm} on {problem} "
+                    f"ended by themselves before the budget of {comparison.budget:,} was spent, "
+                    f"after {range_of(min(early), max(early))} evaluations"
+                )
             if failed:
                 reason = (failed[0].error or "").strip().splitlines() or ["no reason given"]
                 yield (

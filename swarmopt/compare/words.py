@@ -20,6 +20,11 @@ def range_text(low: float, high: float) -> str:
     return " to ".join(texts)
 
 
+def range_of(low: int, high: int) -> str:
+    """Return "1 to 2"; once where they are the same."""
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
 def p_text(p: float) -> str:
     """Return "p = 0.012", or "p < 0.0001"."""
     return f"p = {p:.2g}" if p >= 0.0001 else "p < 0.0001"

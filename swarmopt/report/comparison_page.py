@@ -1,12 +1,14 @@
 """The page of a comparison: the conclusion first, then the numbers and pictures behind it."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from swarmopt.compare.comparison import Comparison
+from swarmopt.compare.comparison import Cell, Comparison
 from swarmopt.compare.verdict import Judgement, OnProblem, judge
+from swarmopt.compare.words import count_text
 from swarmopt.evaluation import INFEASIBLE
 from swarmopt.plots import comparison as plots
 from swarmopt.plots.style import inline
@@ -16,6 +18,7 @@ from swarmopt.report.page import Block, Code, Facts, Page, Picture, Prose, Secti
 
 MOST_PROBLEMS = 24  # with pictures
 SHOWN_FAILURES = 12
+NUMBER = re.compile(r"\d+(\.\d+)?")  # failures that differ in nothing else are alike
 
 
 def comparison_page(comparison: Comparison) -> Page:
@@ -166,15 +169,19 @@ def _pairs(on: OnProblem) -> Table:
 def _expected(on: OnProblem) -> Table:
     assert on.anytime is not None  # noqa: S101 - for the type checker
     times = on.anytime.runtimes
-    targets = [entry.target for entry in next(iter(times.values()))]
+    heads = [f"to {entry.target:.6g}" for entry in next(iter(times.values()))]
+    last = {head: i for i, head in enumerate(heads)}  # of targets that read the same
     rows = [
         [
             algorithm,
-            *(f"{r.ert:,.0f} ({r.n_reached} of {r.n})" if r.n_reached else "never" for r in found),
+            *(
+                f"{r.ert:.10g} ({r.n_reached} of {r.n})" if r.n_reached else "never"
+                for r in (found[i] for i in last.values())
+            ),
         ]
         for algorithm, found in times.items()
     ]
-    head = ["algorithm", *(f"to {target:.6g}" for target in targets)]
+    head = ["algorithm", *last]
     return Table("Expected running time in evaluations, and how many runs got there", head, rows)
 
 
@@ -208,13 +215,14 @@ def _pictures(comparison: Comparison, on: OnProblem, name: str) -> Iterator[Bloc
 
 def _failures(comparison: Comparison) -> Iterator[Block]:
     failed = [cell for cell in comparison.cells.values() if cell.error is not None]
-    by_text: dict[str, list[str]] = {}
+    alike: dict[str, list[Cell]] = {}
     for cell in failed:
-        where = f"{cell.algorithm} on {cell.problem}, seed {cell.seed}"
-        by_text.setdefault(cell.error or "", []).append(where)
-    for i, (text, places) in enumerate(list(by_text.items())[:SHOWN_FAILURES]):
-        more = f" and {len(places) - 1:,} more runs" if len(places) > 1 else ""
-        yield Code(f"Failed: {clean(places[0])}{more}", text, folded=i > 0)
+        alike.setdefault(NUMBER.sub("#", cell.error or ""), []).append(cell)
+    for i, cells in enumerate(list(alike.values())[:SHOWN_FAILURES]):
+        first = cells[0]
+        where = clean(f"{first.algorithm} on {first.problem}, seed {first.seed}")
+        more = f", and {count_text(len(cells) - 1, 'more run')} alike" if len(cells) > 1 else ""
+        yield Code(f"Failed: {where}{more}", first.error or "", folded=i > 0)
     partly = [c for c in comparison.cells.values() if c.n_failed and c.error is None]
     if partly:
         rows = [
