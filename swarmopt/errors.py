@@ -15,7 +15,7 @@ SwarmoptError                what `except` catches to get all of them
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from swarmopt.result import Result
@@ -25,7 +25,17 @@ LISTED = 16  # names in a message
 
 
 class SwarmoptError(Exception):
-    """Base of every error that swarmopt raises on purpose."""
+    """Base of every error that swarmopt raises on purpose; it survives the way between processes."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return how it is made again from its text: not all take that as their one argument."""
+        return _again, (type(self), self.args, vars(self))
+
+
+def _again(kind: type[SwarmoptError], args: tuple[Any, ...], state: dict[str, Any]) -> Any:
+    error = kind.__new__(kind, *args)
+    vars(error).update(state)
+    return error
 
 
 class SettingError(SwarmoptError, ValueError):

@@ -3,6 +3,7 @@
 Cost is minimised, everywhere.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -158,7 +159,7 @@ def read_value(value: Any, name: str) -> tuple[float, float | None]:
         return value, None
     parts = value if isinstance(value, tuple) and len(value) == 2 else (value,)
     found = []
-    for part in map(_detached, parts):
+    for part in map(_single, parts):
         many = isinstance(part, list | tuple) or np.ndim(part) != 0
         column = isinstance(part, np.ndarray) or (many and len(part) > 3)
         if part is None or many or isinstance(part, str | bytes) or np.iscomplexobj(part):
@@ -202,6 +203,15 @@ def read_values(value: Any, n: int, name: str) -> Evaluation:
             )
         found.append(array)
     return Evaluation(found[0], found[1] if len(found) == 2 else None)
+
+
+def _single(value: Any) -> Any:
+    """Return the number in an array or tensor that holds one alone; others as they are."""
+    value = _detached(value)
+    if not (getattr(value, "ndim", 0) and hasattr(value, "reshape")):
+        return value
+    number = getattr(value.dtype, "kind", "f") in "biufc"  # types of torch have none
+    return value.reshape(()) if number and math.prod(value.shape) == 1 else value
 
 
 def _detached(value: Any) -> Any:

@@ -383,9 +383,9 @@ class Search:
     def _message(self) -> str:
         limits = self.limits
         message = {
-            Stop.BUDGET: f"the budget of {limits.budget} evaluations is spent",
+            Stop.BUDGET: f"the budget of {limits.budget} {_evaluations(limits.budget)} is spent",
             Stop.TARGET: f"a cost of at most {limits.target} was found",
-            Stop.PATIENCE: f"no better point in {limits.patience} evaluations",
+            Stop.PATIENCE: f"no better point in {limits.patience} {_evaluations(limits.patience)}",
             Stop.TIME: f"{limits.max_time} seconds have passed",
             Stop.CALLBACK: "the callback ended the run",
             Stop.EXHAUSTED: "every point of the space is evaluated",
@@ -395,10 +395,14 @@ class Search:
         if not self._best_key < INFEASIBLE:
             message += "; no feasible point was found"
         if self.n_failed:
-            message += f"; {self.n_failed} evaluations failed"
+            message += f"; {self.n_failed} {_evaluations(self.n_failed)} failed"
         if not self.identical:
             message += "; resumed, not bit-identical"
         return message
+
+
+def _evaluations(n: int | None) -> str:
+    return "evaluation" if n == 1 else "evaluations"
 
 
 _NOTHING: Mapping[str, float] = {}

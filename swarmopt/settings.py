@@ -8,6 +8,7 @@ import importlib
 import inspect
 import json
 import math
+import shlex
 import sys
 import tomllib
 import traceback
@@ -173,11 +174,24 @@ def convert(value: Any, kind: Any, where: str) -> Any:
         text = text[0].lower() + text[1:]
         for word, ours in WORDS.items():
             text = text.replace(word, ours)
-        raise SettingError(f"{where} = {value!r}: {text}") from None
+        hint = _as_list(value, where) if text.startswith("expected `list") else ""
+        raise SettingError(f"{where} = {value!r}: {text}{hint}") from None
     except SystemError:  # msgspec before 0.22, for a whole number beyond float64
         raise SettingError(f"{where} = {value!r}: number out of range") from None
     except TypeError:
         return value  # a type that msgspec does not know: the factory checks it
+
+
+def _as_list(value: Any, where: str) -> str:
+    """Return how to write a list of what was given alone: in a file, and in a shell."""
+    if not isinstance(value, str | int | float):
+        return ""
+    parts = (
+        [parse_value(v.strip()) for v in value.split(",")] if isinstance(value, str) else [value]
+    )
+    text = json.dumps(parts, default=str, ensure_ascii=False)
+    assignment = f"{where.rpartition(': ')[2]}={text}"
+    return f"; a list is written {text}, in a shell {shlex.quote(assignment)}"
 
 
 def parse_value(text: str) -> Any:

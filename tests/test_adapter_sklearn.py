@@ -17,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from swarmopt import Categorical, Integer, Real, SettingError
+from swarmopt import Categorical, Integer, Ordinal, Real, SettingError
 from swarmopt.adapters.sklearn import FeatureMask, SwarmSearchCV
 from swarmopt.adapters.sklearn_space import SearchSpace
 from swarmopt.algorithms import PSO
@@ -243,6 +243,19 @@ def test_it_works_within_pipelines_and_cross_validation() -> None:
         random_state=0,
     )
     assert model.fit(x, y).score(x, y) > 0.99
+
+
+def test_a_pair_of_numbers_is_a_choice_and_warned_of() -> None:
+    with pytest.warns(UserWarning, match=r"C: \(0.1, 10\) is a choice of .*Real\(0.1, 10\)"):
+        (variable,) = SearchSpace({"C": (0.1, 10)}).space.variables
+    assert variable == Ordinal([0.1, 10])
+    SearchSpace({"a": [0.1, 10], "b": (1, 2, 3), "c": (True, False), "d": ("l1", "l2")})
+
+
+@pytest.mark.parametrize("nothing", [[], (), np.array([])])
+def test_no_choice_at_all_is_an_error_that_names_the_parameter(nothing: Any) -> None:
+    with pytest.raises(SettingError, match="C: expected at least one choice"):
+        SearchSpace({"C": nothing})
 
 
 def test_what_users_write_becomes_the_variable_they_mean() -> None:

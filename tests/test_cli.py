@@ -71,6 +71,17 @@ def test_an_objective_of_the_users_own(folder: Path, capsys: pytest.CaptureFixtu
     assert result["problem"] == "objective"
 
 
+def test_what_an_objective_prints_is_not_in_the_way_of_the_result(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine = folder / "mine.py"
+    mine.write_text(mine.read_text() + '\nprint("imported")\n')
+    out, err = output(capsys, "run", "--problem", "mine:loud", "--config", "space.toml", "--json")
+    assert json.loads(out)["nfev"] == 90
+    assert err.count("loud says") == 90
+    assert "imported" in err
+
+
 def test_a_batch_objective_on_an_unnamed_space(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -244,6 +255,16 @@ def test_what_has_no_settings_is_shown_without_a_word_on_them(
     shown, _ = output(capsys, "show", "mine:Unready")
     assert shown.startswith("problem mine:Unready\n")
     assert "--set" not in shown
+
+
+def test_a_plain_function_is_shown_as_one_that_needs_a_space(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shown, _ = output(capsys, "show", "mine:objective")
+    assert shown.startswith("problem mine:objective\n\nIt is a plain function, which needs a space")
+    assert "--set" not in shown
+    assert json.loads(output(capsys, "show", "mine:objective", "--json")[0])["settings"] == []
+    assert "takes no setting p" in output(capsys, "show", "mine:objective:p=3", code=2)[1]
 
 
 def test_what_another_package_would_bring_is_named_with_it(

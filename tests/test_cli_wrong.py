@@ -42,6 +42,9 @@ def test_a_variable_that_nothing_reads_is_warned_of_once_by_what_reads_any(
 
 WRONG = [
     (["--problem", "rastrign"], "did you mean 'rastrigin'?"),
+    (["--problem", "rastrgin", "--config", "space.toml"], "did you mean 'rastrigin'?"),
+    (["--problem", "mine.loss", "--config", "space.toml"], "did you mean 'mine:loss'?"),
+    (["--problem", "mine/loss", "--config", "space.toml"], "unknown problem 'mine/loss'"),
     (["--problem", "sphere", "--algorithm", "psso"], "did you mean 'pso'"),
     (["--problem", "mine.objective"], "did you mean 'mine:objective'?\n"),
     (["--problem", "sphere", "--algorithm", "my.own.Swarm"], "did you mean 'my.own:Swarm'"),
@@ -72,6 +75,7 @@ WRONG = [
     (["--config", "none.toml"], "none.toml cannot be read"),
     (["--config", "mine.py"], "mine.py is not valid TOML"),
     (["--problem", "sphere:dim=3"], "give --problem sphere --set dim=3"),
+    (["--problem", "sphere:dim"], "--problem sphere:dim: dim: expected key=value"),
     (
         ["--problem", "sphere", "--algorithm", "pso:population=50:w=0.5"],
         "give --algorithm pso --set algorithm.population=50 --set algorithm.w=0.5",
@@ -178,4 +182,6 @@ def test_only_failures_exit_with_1_and_keep_the_record(
     _, err = output(capsys, "run", "--problem", "mine:nan", "--config", "space.toml",
                     "--out", "a", "--algorithm", "random-search", code=1)  # fmt: skip
     assert "none of the 20 points of the first batch has a finite cost" in err
+    assert "the record of 20 evaluations is kept in a; mend the objective first" in err
+    assert "swarmopt resume" not in err
     assert len(record.read(folder / "a").ids) == 20

@@ -117,7 +117,7 @@ def test_a_first_batch_that_fails_on_workers_ends_with_the_first_traceback() -> 
 def test_more_workers_than_points_are_told_of_once() -> None:
     with Pool(Noisy(0), Resources(workers=3)) as pool:
         pool.submit(work(2))
-        with pytest.warns(RuntimeWarning, match=r"3 workers, but 2 evaluations at once: 1 stay"):
+        with pytest.warns(RuntimeWarning, match=r"3 workers, but 2 evaluations at once: 1 stays"):
             pool.wait()
         collect(pool)  # warnings are errors
         pool.submit(work(1))

@@ -227,7 +227,17 @@ def test_a_function_may_return_a_pair_for_some_points_only() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [3, 3.0, np.float32(3), np.int64(3), np.array(3.0), np.float64(3.0)]
+    "value",
+    [
+        3,
+        3.0,
+        np.float32(3),
+        np.int64(3),
+        np.array(3.0),
+        np.float64(3.0),
+        np.array([3.0]),
+        np.array([[3]]),
+    ],
 )
 def test_any_real_number_is_a_cost(value: Any) -> None:
     assert run(FunctionProblem(lambda x: value, UNNAMED), POINTS[:1, :2]).cost.tolist() == [3.0]
@@ -241,6 +251,8 @@ def test_a_tensor_with_a_gradient_is_a_cost() -> None:
     assert pair.cost.tolist() == [3.0]
     assert pair.violation is not None
     assert pair.violation.tolist() == [1.0]
+    alone = FunctionProblem(lambda x: three * torch.ones(1, 1), UNNAMED)
+    assert run(alone, POINTS[:1, :2]).cost.tolist() == [3.0]
     column = FunctionProblem(lambda x: three * torch.ones(2), UNNAMED, batch=True)
     assert run(column, POINTS[:2, :2]).cost.tolist() == [3.0, 3.0]
 
@@ -276,7 +288,10 @@ def test_two_costs_of_two_points_are_no_pair() -> None:
         ((1.0, "2"), r"for one point; expected a number, or a pair"),
         ((1.0, None), r"returned \(1.0, None\) for one point"),
         ((1.0, 2.0, 3.0), r"returned \(1.0, 2.0, 3.0\) for one point"),
-        (np.zeros(1), r"an array of shape \(1,\) for one point.*pass batch=True"),
+        (np.zeros(2), r"an array of shape \(2,\) for one point.*pass batch=True"),
+        (np.zeros(0), r"an array of shape \(0,\) for one point"),
+        (np.array(["3"]), "for one point; expected a number"),
+        ([3.0], r"returned \[3.0\] for one point"),
         (np.zeros((3, 2)), r"an array of shape \(3, 2\) for one point"),
         ([[1.0], [2.0, 3.0]], "for one point"),
         ((1.0, -0.5), r"violations >= 0.*-0.5"),

@@ -112,6 +112,22 @@ def test_the_best_points_are_those_of_the_journal_in_order(finished: tuple[Path,
     assert [rows[name][0] for name in found.names] == result.x.tolist()
 
 
+def test_the_best_points_are_drawn_on_the_scale_that_was_searched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = Space(a=Real(1e-4, 1, log=True), b=Real(0, 1))
+    minimize(lambda p: p["a"] + p["b"], space, x0=[[1e-4, 0.0], [1e-2, 0.01], [1.0, 1.0]],
+             budget=3, algorithm="random-search", seed=1, run_dir=tmp_path / "run")  # fmt: skip
+    drawn: list[Any] = []
+    monkeypatch.setattr(
+        "swarmopt.report.run_page.plots.parallel", lambda _, unit, ends: drawn.extend([unit, ends])
+    )
+    shown = read(tmp_path / "run")
+    assert drawn[0] == pytest.approx(np.array([[0, 0], [0.5, 0.01], [1, 1]]))
+    assert drawn[1][0] == ("0.0001", "1")
+    assert "evaluated, on a logarithmic scale where the search has one." in shown.text
+
+
 def test_the_curve_of_the_page_is_the_history_of_the_run(finished: tuple[Path, Result]) -> None:
     folder, result = finished
     run = read_account(folder)

@@ -10,7 +10,7 @@ from pages import Read
 
 from swarmopt import Evaluation, Problem, Real, Result, Seeds, Space, minimize, record
 from swarmopt.report import page_of_folder
-from swarmopt.report.extras import pictures, tables
+from swarmopt.report.extras import pictures, sentences, tables
 from swarmopt.report.page import Facts, Page, Picture, Prose, Section, Table
 from swarmopt.types import Matrix
 
@@ -79,6 +79,22 @@ def test_a_picture_that_is_not_understood_is_told_of_and_the_others_are_drawn() 
     )
 
 
+def test_sentences_of_the_problem_stand_with_what_came_of_the_search(tmp_path: Path) -> None:
+    class Saying(Sized):
+        def finish(self, result: Result, folder: Path | None) -> Mapping[str, Any]:
+            return {"sentences": ["The <b>third was kept.", 3, "x" * 999], "kept": 3}
+
+    minimize(Saying(), budget=20, seed=1, algorithm="random-search", run_dir=tmp_path / "run")
+    page = page_of_folder(tmp_path / "run")
+    assert page.verdict[0].startswith("The best cost is")
+    assert page.verdict[1] == "The <b>third was kept."
+    assert page.verdict[2].startswith("xxx")
+    assert len(page.verdict[2]) < 300
+    read = Read(page.html())
+    assert "The <b>third was kept." in read.text
+    assert "sentences" not in read.facts
+
+
 def test_a_table_ready_for_reading_stands_in_place_of_what_it_names() -> None:
     table = {"title": "<i>Both", "columns": ["figure", "<b>"], "rows": [["MACs", "<script>"]],
              "instead_of": ["before", "after"]}  # fmt: skip
@@ -133,6 +149,7 @@ def test_mappings_within_a_cell_are_text_to_read() -> None:
     [
         {"pictures": "none"},
         {"tables": {"a": 1}},
+        {"sentences": {"a": 1}},
         {"tables": [None, 3, [], {}]},
         {"pictures": [None, 3, {"kind": "kept", "title": "a", "unit": "b", "parts": {"a": "x"}}]},
         {"a": {}, "b": [], "c": [{}], "d": {"e": {}}},
@@ -142,3 +159,4 @@ def test_mappings_within_a_cell_are_text_to_read() -> None:
 def test_a_strange_report_still_makes_a_page(report: dict[str, Any]) -> None:
     assert not any(isinstance(block, Picture) for block in pictures(report, {}))
     list(tables(report))
+    assert sentences(report) == []

@@ -1,18 +1,22 @@
 """The loop: what fails, and what is wrong from the beginning."""
 
 import math
-from typing import Any
+import pickle
+from typing import Any, cast
 
 import pytest
 from objectives import BOUNDS, Array, sphere
 
 from swarmopt import (
     AllFailedError,
+    FinishError,
+    FolderError,
     FunctionProblem,
     ObjectiveError,
     Real,
     SettingError,
     Space,
+    SwarmoptError,
     UnknownNameError,
     minimize,
 )
@@ -50,6 +54,19 @@ def test_failures_count_against_the_budget_and_rank_last() -> None:
     assert 20 < result.n_failed < 80
     assert result.fun >= 0
     assert f"{result.n_failed} evaluations failed" in result.message
+
+
+def test_one_failure_is_one_evaluation() -> None:
+    seen: list[float] = []
+
+    def fun(x: Array) -> float:
+        seen.append(float(x[0]))
+        return float("nan") if len(seen) == 1 else 0.0
+
+    result = minimize(fun, [(-1, 1)], budget=2, seed=0, algorithm="random-search")
+    assert result.message == "the budget of 2 evaluations is spent; 1 evaluation failed"
+    result = minimize(sphere, BOUNDS, budget=1, seed=0, algorithm="random-search")
+    assert result.message == "the budget of 1 evaluation is spent"
 
 
 def failing(x: Array) -> float:
@@ -132,3 +149,17 @@ def test_an_unknown_algorithm_lists_the_nearest() -> None:
 def test_wrong_problems_are_named(fun: Any, space: Any, message: str) -> None:
     with pytest.raises(SettingError, match=message):
         minimize(fun, space, budget=10)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        UnknownNameError("problem", "shere", ["sphere"]),
+        FinishError("no space left", cast("Any", {"fun": 1.0})),
+        FolderError("there is none"),
+        AllFailedError("all failed"),
+    ],
+)
+def test_an_error_comes_out_of_another_process_as_it_was(error: SwarmoptError) -> None:
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301 - as a pool of processes does
+    assert (type(again), str(again), vars(again)) == (type(error), str(error), vars(error))

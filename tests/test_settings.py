@@ -48,6 +48,24 @@ def test_the_signature_of_a_class_is_its_schema() -> None:
     assert found["rate"].type is float
 
 
+@pytest.mark.parametrize(
+    ("value", "kind", "form"),
+    [
+        ("conv1", list[str] | None, '["conv1"], in a shell \'exclude=["conv1"]\''),
+        ("a, b", list[str], '["a", "b"], in a shell'),
+        ("3,4", list[int], "[3, 4], in a shell"),
+        (3, list[int], "[3], in a shell"),
+    ],
+)
+def test_what_should_be_a_list_is_answered_with_how_to_write_one(
+    value: Any, kind: Any, form: str
+) -> None:
+    with pytest.raises(SettingError) as caught:
+        convert(value, kind, "problem p: exclude")
+    assert "expected `list" in str(caught.value)
+    assert f"; a list is written {form}" in str(caught.value)
+
+
 def test_types_are_named_for_people() -> None:
     names = [setting.type_name for setting in settings_of(Tool).values()]
     assert names == ["int", "float", "str | None", "bool", "Literal['a', 'b']", "tuple[int, ...]"]

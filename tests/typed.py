@@ -46,6 +46,10 @@ ready = make(size=4)
 swarm = algorithms.PSO(population=13)
 number = 5
 
+def loud(p):
+    print("loud says", p["depth"])
+    return p["lr"]
+
 def slow(p):
     import time
     time.sleep(0.05)

@@ -4,6 +4,7 @@ A list is an `Ordinal` where it is numbers in order, else a `Categorical`. A fro
 scipy is searched through its quantiles.
 """
 
+import warnings
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -61,6 +62,9 @@ def _variable(name: str, value: Any) -> Variable:
         return Real(TAIL, 1 - TAIL)
     if isinstance(value, Sequence | np.ndarray) and not isinstance(value, str):
         choices = list(value)
+        if not choices:
+            raise SettingError(f"params: {name}: expected at least one choice, got none")
+        _warn_of_a_pair(name, value)
         numbers = all(isinstance(c, int | float | np.number) for c in choices)
         flags = any(isinstance(c, bool | np.bool_) for c in choices)
         in_order = numbers and not flags and all(a < b for a, b in pairwise(choices))
@@ -69,6 +73,22 @@ def _variable(name: str, value: Any) -> Variable:
         f"params: expected a variable (Real, Integer, ...), a list of values or a frozen "
         f"distribution of scipy.stats for {name!r}, got {value!r:.80}"
     )
+
+
+def _warn_of_a_pair(name: str, value: Any) -> None:
+    """Warn of a tuple of two numbers, which looks like bounds and is two choices."""
+    if not isinstance(value, tuple) or len(value) != 2:
+        return
+    if all(isinstance(v, int | float | np.number) and not isinstance(v, bool) for v in value):
+        kind = "Integer" if all(isinstance(v, int | np.integer) for v in value) else "Real"
+        low, high = value
+        warnings.warn(
+            f"params: {name}: {value!r} is a choice of two values, as everywhere in scikit-learn. "
+            f"For a range give swarmopt.{kind}({low!r}, {high!r}); for the choice the list "
+            f"[{low!r}, {high!r}]",
+            UserWarning,
+            stacklevel=5,
+        )
 
 
 def _quantile(distribution: Any, share: float) -> Any:

@@ -26,6 +26,11 @@ KINDS: dict[str, Callable[..., Variable]] = {
     "boolean": Boolean,
 }
 
+NEEDS_SPACE = (
+    "a plain function, which needs a space: give --config FILE with a table [space], such as "
+    'x = {type = "real", low = -5, high = 5}'
+)
+
 
 class Config(msgspec.Struct, kw_only=True):
     """The settings of a run, as a TOML file says them.
@@ -116,9 +121,9 @@ def make_problem(config: Config) -> tuple[Problem, dict[str, Any]]:
         raise SettingError(f"--problem is needed: one of {known}, or package.module:attribute")
     where = f"problem {name}"
     if ":" not in name:
+        factory = plugins.installed().get("problem", name)
         if config.space is not None:
             raise SettingError(f"the problem {name!r} has a space of its own; leave [space] out")
-        factory = plugins.installed().get("problem", name)
         target = plugins.installed().entries["problem"][name].registration.target
         return _built(factory, settings, where, target), resolve(factory, settings)
     found = _imported("problem", name)
@@ -134,12 +139,9 @@ def make_problem(config: Config) -> tuple[Problem, dict[str, Any]]:
         return found, {}
     if config.space is not None:
         return FunctionProblem(found, make_space(config.space), batch=config.batch), {}
-    if isinstance(found, type) or not _takes_a_point(found):
-        return _built(found, settings, where, name), resolve(found, settings)
-    raise SettingError(
-        f"{name} is a plain function, which needs a space: give --config FILE with a table "
-        f'[space], such as x = {{type = "real", low = -5, high = 5}}'
-    )
+    if is_plain(found):
+        raise SettingError(f"{name} is {NEEDS_SPACE}")
+    return _built(found, settings, where, name), resolve(found, settings)
 
 
 def _imported(kind: str, name: str) -> Any:
@@ -157,7 +159,13 @@ def _imported(kind: str, name: str) -> Any:
         raise SettingError(
             f"--{kind} {name}: expected a name, got one with settings; give {shlex.join(words)}"
         )
-    return import_object(name)
+    try:
+        return import_object(name)
+    except SettingError as error:
+        missing = isinstance(error.__cause__, ModuleNotFoundError)
+        if missing and registered in plugins.installed().entries[kind]:
+            raise SettingError(f"--{kind} {name}: {rest}: expected key=value") from error
+        raise
 
 
 def _built(
@@ -172,8 +180,13 @@ def _built(
     return problem
 
 
-def _takes_a_point(function: Callable[..., Any]) -> bool:
-    """Return whether a function has one argument to fill, and no word that it returns a Problem."""
+def is_plain(function: Any) -> bool:
+    """Return whether this is a function of a point: no class, and no factory of a Problem.
+
+    It has an argument to fill, and no word that it returns a Problem.
+    """
+    if isinstance(function, type) or not callable(function):
+        return False
     signature = inspect.signature(function)
     kind = signature.return_annotation
     if isinstance(kind, type) and issubclass(kind, Problem):

@@ -7,9 +7,10 @@ from typing import Any
 import click
 
 from swarmopt import plugins as loader
+from swarmopt.cli.config import NEEDS_SPACE, is_plain
 from swarmopt.cli.help import examples, names_of
 from swarmopt.compare.entries import split
-from swarmopt.errors import UnknownNameError
+from swarmopt.errors import SettingError, UnknownNameError
 from swarmopt.settings import check_values, import_object, settings_of
 
 SHOWN = {"problems": "problem", "algorithms": "algorithm"}
@@ -49,6 +50,9 @@ def show(name: str, *, as_json: bool) -> None:
     """Show what a problem or an algorithm is, and its settings."""
     name, values = split(name)
     kind, found = _find(name)
+    plain = kind == "problem" and is_plain(found)
+    if plain and values:
+        raise SettingError(f"{name} is a plain function and takes no setting {next(iter(values))}")
     given = check_values(found, values, f"{kind} {name}")
     prefix = "algorithm." if kind == "algorithm" else ""
     rows = [
@@ -59,7 +63,7 @@ def show(name: str, *, as_json: bool) -> None:
             "required": s.required,
             **({"given": given[s.name]} if s.name in given else {}),
         }
-        for s in settings_of(found).values()
+        for s in ([] if plain else settings_of(found).values())
     ]
     doc = inspect.getdoc(found) or ""
     label = getattr(found, "label", name)
@@ -67,7 +71,10 @@ def show(name: str, *, as_json: bool) -> None:
         about = {"name": name, "kind": kind, "label": label, "doc": doc, "settings": rows}
         click.echo(json.dumps(about, indent=2, default=str))
         return
-    click.echo(f"{kind} {label}\n\n{doc}\n")
+    title = "\n\n".join(filter(None, (f"{kind} {label}", doc)))
+    click.echo(f"{title}\n")
+    if plain:
+        click.echo(f"It is {NEEDS_SPACE}.")
     if rows:
         click.echo("settings, for --set KEY=VALUE:")
     width = max((len(str(row["key"])) for row in rows), default=0)

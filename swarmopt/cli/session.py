@@ -2,6 +2,8 @@
 
 import json
 import shlex
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,8 @@ from swarmopt import folder as run_folder
 from swarmopt import record
 from swarmopt.cli import INTERRUPTED, NOTHING_FEASIBLE
 from swarmopt.cli.config import Config, make_algorithm, make_problem
-from swarmopt.errors import FinishError, FolderError, SwarmoptError
+from swarmopt.compare.words import count_text
+from swarmopt.errors import AllFailedError, FinishError, FolderError, SwarmoptError
 from swarmopt.evaluate.resources import Resources
 from swarmopt.inputs import default_limits, draw_seed, hyper_parameters, resources_of
 from swarmopt.jsonable import jsonable
@@ -31,8 +34,9 @@ def set_up(settings: Config) -> tuple[Search, Config, Resources]:
     Raises:
         SettingError: what is wrong with them.
     """
-    problem, own = make_problem(settings)
-    algorithm = make_algorithm(settings)
+    with redirect_stdout(sys.stderr):  # importing a user's module may print
+        problem, own = make_problem(settings)
+        algorithm = make_algorithm(settings)
     limits = default_limits(
         problem, Limits(settings.budget, settings.max_time, settings.target, settings.patience)
     )
@@ -90,18 +94,19 @@ def carry_out(
         resume: whether the run in the folder goes on.
         as_json: whether to print the result as JSON.
     """
-    problem = search.problem
     try:
-        result = execute(
-            search,
-            settings=document(settings),
-            run_dir=path,
-            overwrite=overwrite,
-            resume=resume,
-            lookahead=settings.lookahead,
-            resources=resources,
-            progress=True,
-        )
+        with redirect_stdout(sys.stderr):  # an objective may print; stdout is for the result
+            result = execute(
+                search,
+                settings=document(settings),
+                run_dir=path,
+                overwrite=overwrite,
+                resume=resume,
+                lookahead=settings.lookahead,
+                resources=resources,
+                progress=True,
+            )
+            description = search.problem.describe(result)
     except KeyboardInterrupt:
         click.echo(f"interrupted; {_kept(search, settings, path)}", err=True)
         return INTERRUPTED
@@ -111,12 +116,13 @@ def carry_out(
         raise
     except SwarmoptError as error:
         if search.started:
-            click.echo(_kept(search, settings, path), err=True)
+            failed = isinstance(error, AllFailedError)
+            click.echo(_kept(search, settings, path, all_failed=failed), err=True)
         raise error from None
     if as_json:
         click.echo(json.dumps(result.summary(), indent=2))
     else:
-        _show(result, problem.describe(result), path)
+        _show(result, description, path)
     _draw(result, path)
     return 0 if result.success else NOTHING_FEASIBLE
 
@@ -136,7 +142,7 @@ def _draw(result: Result, path: Path) -> None:
         click.echo(f"warning: {run_folder.PICTURE} is not drawn: {why}", err=True)
 
 
-def _kept(search: Search, settings: Config, path: Path) -> str:
+def _kept(search: Search, settings: Config, path: Path, *, all_failed: bool = False) -> str:
     """Return what is left of a run that did not end."""
     if not search.started:
         return "nothing was evaluated yet"
@@ -146,7 +152,9 @@ def _kept(search: Search, settings: Config, path: Path) -> str:
         return str(error)
     found = ", and the search's result," if (path / run_folder.RESULT).exists() else ""
     go_on = f"; go on with: {resume_command(path, document(settings))}"
-    return f"the record of {n:,} evaluations{found} is kept in {path}{go_on}"
+    if all_failed:  # a resumed run would be told the same failures
+        go_on = "; mend the objective first, then begin anew with --overwrite or another --out"
+    return f"the record of {count_text(n, 'evaluation')}{found} is kept in {path}{go_on}"
 
 
 def document(settings: Config) -> dict[str, Any]:
@@ -162,7 +170,8 @@ def _show(result: Result, description: str, path: Path) -> None:
     violation = f", violation {result.violation:.6g}" if result.violation > 0 else ""
     failed = f", {result.n_failed:,} failed" if result.n_failed else ""
     click.echo(
-        f"{cost}{violation} after {result.nfev:,} evaluations{failed} in {result.seconds:.1f} s"
+        f"{cost}{violation} after {count_text(result.nfev, 'evaluation')}{failed} in "
+        f"{result.seconds:.1f} s"
     )
     if description:
         click.echo(printable(description))

@@ -53,11 +53,13 @@ def check_chunk(problem: Problem, chunk: int | None) -> None:
 
 def warn_of_idle(n_pieces: int, n_workers: int) -> None:
     """Say that there is not enough to do for all workers, and what to set."""
-    if n_pieces < n_workers:
+    idle = n_workers - n_pieces
+    if idle > 0:
         warnings.warn(
-            f"{n_workers} workers, but {n_pieces} evaluations at once: {n_workers - n_pieces} stay "
-            f"idle. Set batch_size={n_workers}, a larger algorithm.population, or lookahead, which "
-            f"asks for the next batch before the last one is told",
+            f"{n_workers} workers, but {n_pieces} evaluation{'' if n_pieces == 1 else 's'} at "
+            f"once: {idle} {'stays' if idle == 1 else 'stay'} idle. Set batch_size={n_workers}, a "
+            f"larger algorithm.population, or lookahead, which asks for the next batch before "
+            f"the last one is told",
             RuntimeWarning,
             stacklevel=2,
         )

@@ -11,6 +11,8 @@ Its entry "tables" gives tables ready for reading, shown in place of the entries
 
     {"title": "...", "columns": ["figure", "before"], "rows": [["MACs", "1,200"]],
      "instead_of": ["before"]}
+
+Its entry "sentences" is a list of texts that stand with what came of the search, above all else.
 """
 
 from collections.abc import Iterator, Mapping
@@ -27,6 +29,7 @@ from swarmopt.types import Vector
 MOST = 500  # rows of a table, parts of a picture
 MOST_COLUMNS = 20  # of a table ready for reading
 MOST_TABLES = 20
+MOST_SENTENCES = 5
 DEPTH = 4  # of mappings and lists within a cell
 
 
@@ -60,6 +63,13 @@ class Written(msgspec.Struct):
         for i, row in enumerate(self.rows):
             if len(row) != len(self.columns):
                 raise ValueError(f"row {i + 1} has {len(row)} of {len(self.columns)} cells")
+
+
+def sentences(report: Mapping[str, Any]) -> list[str]:
+    """Return what a report wants said first; what is no text is left out."""
+    asked = report.get("sentences", [])
+    found = asked[:MOST_SENTENCES] if isinstance(asked, list) else []
+    return [sentence for sentence in found if isinstance(sentence, str)]
 
 
 def pictures(report: Mapping[str, Any], said: Mapping[str, Vector]) -> Iterator[Block]:
@@ -123,7 +133,7 @@ def tables(report: Mapping[str, Any]) -> Iterator[Block]:
             continue
         instead |= set(written.instead_of)
         yield Table(written.title, written.columns, written.rows)
-    hidden = {"pictures", "tables"} | instead
+    hidden = {"pictures", "tables", "sentences"} | instead
     left = {str(k): v for k, v in report.items() if str(k) not in hidden}
     facts = [(_words(k), v) for k, v in left.items() if not _nested(v)]
     if facts:

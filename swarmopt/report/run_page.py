@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from swarmopt.compare.words import count_text
 from swarmopt.evaluation import INFEASIBLE, Evaluation, Outcome
 from swarmopt.plots import run as plots
 from swarmopt.plots.style import inline
@@ -64,7 +65,7 @@ def _title(run: Account) -> str:
 
 def _verdict(run: Account) -> tuple[str, list[str]]:
     """Return how a run ended, and the sentences to read first."""
-    sentences = [_outcome(run)]
+    sentences = [_outcome(run), *map(_short, extras.sentences(run.report))]
     state = "good" if run.n_feasible else "bad"
     if run.finished is None:
         state = "warning"
@@ -73,7 +74,9 @@ def _verdict(run: Account) -> tuple[str, list[str]]:
         sentences.append(f"It ended because of this: {message}.")
     if run.n_failed:
         state = "warning" if state == "good" else state
-        sentences.append(f"{run.n_failed:,} of {run.n:,} evaluations failed; they rank last.")
+        sentences.append(
+            f"{run.n_failed:,} of {count_text(run.n, 'evaluation')} failed; they rank last."
+        )
     if run.about.get("diverged") is not None:
         sentences.append("It was resumed, and is not bit-identical to an uninterrupted run.")
     return state, sentences
@@ -81,7 +84,7 @@ def _verdict(run: Account) -> tuple[str, list[str]]:
 
 def _outcome(run: Account) -> str:
     if not len(run.elite):
-        return f"Nothing was found in {run.n:,} evaluations."
+        return f"Nothing was found in {count_text(run.n, 'evaluation')}."
     best = run.elite[0]
     cost = f"{float(best['cost']):.10g}"
     after = f"found by evaluation {int(best['id']) + 1:,} of {run.n:,}"
@@ -169,10 +172,13 @@ def _roles(run: Account) -> dict[str, tuple[Vector, Vector]]:
 
 def _parallel(run: Account) -> Picture:
     """Return the best points across the variables that they agree on most."""
-    x = run.elite["x"]
-    span = run.high - run.low
+    x, low, high = run.elite["x"], run.low, run.high
+    about = run.space.variables if run.space else ()
+    log = np.array([isinstance(v, Real) and v.log for v in about] or [False] * len(run.names))
     with np.errstate(invalid="ignore", divide="ignore"):
-        unit = np.where(span > 0, (x - run.low) / span, 0.5)
+        x, low, high = (np.where(log, np.log(values), values) for values in (x, low, high))
+        span = high - low
+        unit = np.where(span > 0, (x - low) / span, 0.5)
     unit = np.clip(np.nan_to_num(unit, nan=0.5), 0.0, 1.0)
     spread = np.where(span > 0, unit.max(axis=0) - unit.min(axis=0), 2.0)
     chosen = np.sort(np.argsort(spread, kind="stable")[:AXES])
@@ -182,9 +188,10 @@ def _parallel(run: Account) -> Picture:
     which = "" if len(chosen) == len(span) else (
         f" The {len(chosen)} of {len(span)} variables that these points agree on most."
     )  # fmt: skip
+    scale = ", on a logarithmic scale where the search has one" if log[chosen].any() else ""
     caption = (
         f"The {len(x)} best points that differ: one line each, one axis a variable, from the least "
-        f"to the greatest value that was evaluated.{which}"
+        f"to the greatest value that was evaluated{scale}.{which}"
     )
     return Picture(inline(picture, "elite", caption), caption)
 

@@ -234,5 +234,5 @@ def test_an_example_that_does_not_fit_is_told_from_a_model_that_does_not_export(
     with pytest.raises(PruningError, match="does not run on the example") as caught:
         ChannelGraph.trace(build("digits-cnn"), (images(2),))
     assert not isinstance(caught.value, NotExportable)
-    with pytest.raises(TypeError, match=r"pass \(images,\)"):
+    with pytest.raises(PruningError, match=r"pass \(images,\)"):
         ChannelGraph.trace(build("digits-cnn"), images(1))

@@ -160,7 +160,7 @@ def test_what_reads_a_parameter_is_pruned_like_what_reads_an_image() -> None:
 
 
 def test_something_that_is_no_model_is_refused() -> None:
-    with pytest.raises(TypeError, match=r"must be a torch\.nn\.Module, got function"):
+    with pytest.raises(PruningError, match=r"must be a torch\.nn\.Module, got function"):
         ChannelGraph.trace(images, (images(),))
 
 

@@ -82,6 +82,14 @@ def test_answers_that_are_no_numbers_are_refused_whatever_is_forced() -> None:
         check_answers("net", Broken(), TEN, 2, force=True)
 
 
+@pytest.mark.parametrize("n_in", [1, 4])
+def test_images_without_channels_are_told_of_where_a_convolution_refuses_them(n_in: int) -> None:
+    net = nn.Sequential(nn.Conv2d(n_in, 3, 3), nn.Flatten())
+    with pytest.raises(PruningError, match=r"\(n, channels, height, width\), got \(n, 8, 8\)"):
+        check_output(net, torch.zeros(4, 8, 8), 10)
+    check_output(nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), torch.zeros(4, 8, 8), 10)
+
+
 @pytest.mark.parametrize(
     ("model", "message"),
     [

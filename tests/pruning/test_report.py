@@ -6,7 +6,7 @@ import pytest
 
 from swarmopt.report.extras import tables
 from swarmopt.report.page import Table
-from swarmopt_pruning.report import figures_table, table
+from swarmopt_pruning.report import choice, figures_table, finalists_report, table
 
 BEFORE: dict[str, Any] = {
     "test_accuracy": 0.754, "test_error": 0.0136, "held_out_accuracy": 0.8, "held_out_error": 0.01,
@@ -53,3 +53,14 @@ def test_the_terminal_and_the_page_show_the_same_rows() -> None:
     for row, line in zip(shown.rows, printed.splitlines()[2:], strict=True):
         assert line.split() == " ".join(row).split()
     assert list(shown.rows[0][1:3]) == ["75.40 ± 1.36 %", "84.70 ± 1.36 %"]
+
+
+def test_a_report_says_which_finalist_was_kept() -> None:
+    trials = [{"epochs": 1, "loss": 0.5, "accuracy": 0.875}]
+    two = [{"counts": [3], "origin": name, "trials": trials} for name in ("additive", "search")]
+    found = finalists_report(two)
+    assert [each["chosen"] for each in found["finalists"]] == [True, False]
+    assert found["sentences"] == [f"The network kept was {choice(two)}."]
+    assert "chosen of 2 finalists: additive, by its loss" in found["sentences"][0]
+    assert "after 1 epoch: 0.5000" in found["sentences"][0]
+    assert finalists_report(two[:1])["sentences"] == []

@@ -16,14 +16,13 @@ def check(model: nn.Module, example: tuple[Any, ...]) -> None:
     """Raise unless a model is of a kind that can be traced.
 
     Raises:
-        TypeError: The model is no module, or the example no tuple.
-        PruningError: The model is compiled, scripted, quantized, wrapped for several devices, not
-            initialised yet or without values, or the example is empty.
+        PruningError: The model is no module, compiled, scripted, quantized, wrapped for several
+            devices, not initialised yet or without values, or the example no tuple or empty.
     """
     if not isinstance(model, nn.Module):
-        raise TypeError(f"the model must be a torch.nn.Module, got {type(model).__name__}")
+        raise PruningError(f"the model must be a torch.nn.Module, got {type(model).__name__}")
     if not isinstance(example, tuple):
-        raise TypeError(
+        raise PruningError(
             f"the example must be a tuple of the model's arguments, got "
             f"{type(example).__name__}; for one batch of images pass (images,)"
         )

@@ -71,7 +71,7 @@ def program_of(model: nn.Module, example: Arguments) -> tuple[ExportedProgram, b
 def _any_batch(example: Arguments) -> tuple[Arguments, tuple[dict[int, Any] | None, ...] | None]:
     """Return an example of at least two images, and which of its dimensions are the batch."""
     if not isinstance(example, tuple):
-        raise TypeError(
+        raise PruningError(
             f"the example must be a tuple of the model's arguments, got "
             f"{type(example).__name__}; for one batch of images pass (images,)"
         )

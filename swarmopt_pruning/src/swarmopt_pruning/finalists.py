@@ -121,12 +121,13 @@ def halved(
             if key not in done:
                 done[key] = trial(each.counts, round_epochs)
                 log.info(
-                    "finalist %d of %d (%s): %.2f %% after %d epochs",
+                    "finalist %d of %d (%s): %.2f %% after %d epoch%s",
                     place + 1,
                     len(racing),
                     each.origin,
                     100 * done[key].accuracy,
                     round_epochs,
+                    "" if round_epochs == 1 else "s",
                 )
                 _write(file, done)
             racing[place] = Finalist(each.counts, each.origin, (*each.trials, done[key]))

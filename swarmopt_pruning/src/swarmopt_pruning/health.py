@@ -16,20 +16,24 @@ log = logging.getLogger(__name__)
 
 def check_output(model: nn.Module, x: torch.Tensor, n_classes: int) -> None:
     """Raise PruningError unless the network gives one logit per class for images x."""
+    rest = ", ".join(map(str, x.shape[1:]))
+    flat = x.ndim == 3  # (n, height, width), which a convolution takes for one image
+    hint = f"; expected images (n, channels, height, width), got (n, {rest})" if flat else ""
     try:
         with torch.no_grad():
             found = model(x)
     except (RuntimeError, TypeError, ValueError) as error:
         raise PruningError(
             f"the model {type(model).__name__} does not take images of shape "
-            f"{tuple(x.shape[1:])}: {error}"
+            f"{tuple(x.shape[1:])}: {error}{hint}"
         ) from error
-    if not isinstance(found, torch.Tensor) or found.ndim != 2 or found.shape[1] < n_classes:
+    fits = isinstance(found, torch.Tensor) and found.ndim == 2 and len(found) == len(x)
+    if not fits or found.shape[1] < n_classes:
         shape = tuple(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
         raise PruningError(
             f"the model {type(model).__name__} returns {shape} for {len(x)} images; expected "
             f"logits ({len(x)}, {n_classes}), one per class of the data, whose labels go up to "
-            f"{n_classes - 1}"
+            f"{n_classes - 1}{hint}"
         )
 
 

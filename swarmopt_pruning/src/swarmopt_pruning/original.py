@@ -153,9 +153,10 @@ def _train(
     began = time.monotonic()
     checkpoint = None if path is None else path.with_suffix(".training.safetensors")
     log.info(
-        "training the original %s first: %d epochs on %s images; progress follows",
+        "training the original %s first: %d epoch%s on %s images; progress follows",
         name.name,
         recipe.epochs,
+        "" if recipe.epochs == 1 else "s",
         f"{len(data.train):,}",
     )
     train(model, data.train, recipe, seed=TRAINING_SEED, checkpoint=checkpoint)

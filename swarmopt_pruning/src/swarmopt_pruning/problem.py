@@ -33,7 +33,14 @@ from swarmopt_pruning.machine import workers_that_fit
 from swarmopt_pruning.measure import Figures, figures, largest_difference
 from swarmopt_pruning.moments import Moments, measure_moments
 from swarmopt_pruning.original import load_weights, make_original, trained
-from swarmopt_pruning.report import choice, draw_channels, figures_table, structure_report, table
+from swarmopt_pruning.report import (
+    choice,
+    draw_channels,
+    figures_table,
+    finalists_report,
+    structure_report,
+    table,
+)
 from swarmopt_pruning.score import Scorer
 from swarmopt_pruning.selection import chosen, evaluated
 from swarmopt_pruning.starts import known_points
@@ -392,7 +399,7 @@ class ChannelPruning(Problem):
             **{limit.setting: limit.most for limit in self.budget.limits},
             **structure_report(self.graph, self.constraints, counts),
             "tables": [figures_table(before.document(), after.document())],
-            "finalists": [asdict(finalist) for finalist in finalists],
+            **finalists_report([asdict(finalist) for finalist in finalists]),
             "masked_difference": difference,
         }
         if folder is not None:

@@ -84,10 +84,24 @@ def choice(finalists: Sequence[Mapping[str, Any]]) -> str:
         return ""
     best, n = finalists[0], len(finalists)
     last = best["trials"][-1]
+    epochs = f"{last['epochs']} epoch{'' if last['epochs'] == 1 else 's'}"
     return (
         f"chosen of {n} finalists: {best['origin']}, by its loss on unseen held-out images after "
-        f"{last['epochs']} epochs: {last['loss']:.4f}, and {100 * last['accuracy']:.2f} % right"
+        f"{epochs}: {last['loss']:.4f}, and {100 * last['accuracy']:.2f} % right"
     )
+
+
+def finalists_report(finalists: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what a report says of the finalists, and of the choice in a sentence for its page.
+
+    Args:
+        finalists: the best first, as plain data.
+    """
+    line = choice(finalists)
+    return {
+        "finalists": [{"chosen": i == 0, **each} for i, each in enumerate(finalists)],
+        "sentences": [f"The network kept was {line}."] if line else [],
+    }
 
 
 def _signed(value: float, digits: int) -> str:

@@ -57,7 +57,8 @@ def fine_tuned(
     if folder is not None:
         scorer.plan(counts).save(folder / PLAN)  # what was found, whatever becomes of the rest
         file = folder / CHECKPOINT
-    log.info("fine-tuning the winner for %d epochs", recipe.epochs)
+    n = recipe.epochs
+    log.info("fine-tuning the winner for %d epoch%s", n, "" if n == 1 else "s")
     refitted = {name: tensor.clone() for name, tensor in small.state_dict().items()}
     before = accuracy(small, unseen)
     train(small, images, recipe, seed=seed, teacher=scorer.model, checkpoint=file)
