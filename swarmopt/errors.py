@@ -25,7 +25,7 @@ LISTED = 16  # names in a message
 
 
 class SwarmoptError(Exception):
-    """Base of every error that swarmopt raises on purpose; it survives the way between processes."""
+    """Base of every error that swarmopt raises on purpose; processes can hand it on."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Return how it is made again from its text: not all take that as their one argument."""
