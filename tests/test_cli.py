@@ -42,6 +42,7 @@ def test_a_run_leaves_a_folder_and_says_where(
     assert (path / "convergence.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_the_next_run_takes_the_next_free_folder(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

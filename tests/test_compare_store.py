@@ -160,6 +160,7 @@ def test_a_changed_value_is_seen(folder: Path, column: str) -> None:
         compare(**GIVEN, out=folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "says"),
     [

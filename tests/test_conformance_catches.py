@@ -285,6 +285,7 @@ def test_every_check_of_the_basics_has_a_fault_that_it_catches() -> None:
     assert basics == {name for _, name in FAULTS}
 
 
+@pytest.mark.slow
 def test_all_failures_are_reported_together(monkeypatch: pytest.MonkeyPatch) -> None:
     some = [check for check in CHECKS if check.__module__ == "swarmopt.testing.learning"]
     monkeypatch.setattr("swarmopt.testing.CHECKS", some)

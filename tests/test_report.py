@@ -242,6 +242,7 @@ def test_a_mixed_space_of_200_variables_is_shown_by_the_users_values(tmp_path: P
     assert "The 12 of 200 variables" in page.text
 
 
+@pytest.mark.slow
 def test_names_are_text_whatever_they_hold(tmp_path: Path) -> None:
     kinds: list[Variable] = [Real(0, 1), Categorical(HOSTILE)]
     space = Space({name: kinds[i % 2] for i, name in enumerate(HOSTILE)})

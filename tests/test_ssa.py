@@ -63,6 +63,7 @@ def test_the_model_is_diagonal_where_there_are_many_variables() -> None:
         assert model.covariance.ndim == n_axes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [np.arctan, lambda k: k**3, lambda k: 1e300 * (2 - 1 / (1 + k))])
 def test_without_a_landscape_a_monotone_transform_of_keys_gives_the_identical_run(
     change: Keys,

@@ -42,6 +42,7 @@ def test_any_space_runs_through_restarts(variables: list[Real | Integer | Catego
     assert state.best is not None
 
 
+@pytest.mark.slow
 def test_an_optimum_in_a_corner_is_reached() -> None:
     best = [run(SSA(), reals(5), sphere(1.0), 200, seed)[0].best_key for seed in range(3)]
     assert np.median(best) < 1e-6

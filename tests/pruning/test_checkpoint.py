@@ -156,6 +156,7 @@ def test_going_on_does_not_train_again_what_was_kept(
     assert len(steps) == (3 * (PER_EPOCH - 1)) - (PER_EPOCH - 1 + 2)  # one of an epoch is skipped
 
 
+@pytest.mark.slow
 def test_a_file_torn_at_any_length_is_named_and_not_used(
     kept: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

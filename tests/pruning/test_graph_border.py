@@ -104,7 +104,11 @@ def quantized() -> nn.Module:
         (lambda: stack().to("meta"), r"0\.weight is on the meta device .*to_empty"),
         (lambda: nn.Sequential(nn.LazyConv2d(4, 3)), "has no shape yet: run the lazy model once"),
         (lambda: nn.DataParallel(stack()), r"is a DataParallel, .*trace the .*model\.module"),
-        (lambda: torch.compile(stack()), r"made by torch\.compile: trace .*model\._orig_mod"),
+        pytest.param(
+            lambda: torch.compile(stack()),
+            r"made by torch\.compile: trace .*model\._orig_mod",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a_model_of_another_kind_is_refused_with_the_cure(

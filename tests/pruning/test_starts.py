@@ -208,6 +208,7 @@ FILLED = constrain(groups(16, 7, 12))
 LEVELS = st.tuples(*(st.integers(0, len(code.counts) - 1) for code in FILLED.searched))
 
 
+@pytest.mark.slow
 @given(points=st.lists(LEVELS, min_size=1, max_size=4), share=st.floats(0.05, 1))
 @settings(max_examples=60, deadline=None)
 def test_a_filled_point_is_within_the_budget_stays_and_leaves_no_step(

@@ -119,6 +119,7 @@ def live() -> tuple[nn.Module, Splits]:
         return Net().train(), load_data("digits")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("importance", ["l1", "random", "taylor"])
 def test_a_copy_in_another_process_would_score_the_same_bits(importance: str) -> None:
     found = ChannelPruning(**QUICK, importance=importance)
