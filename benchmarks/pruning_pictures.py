@@ -1,6 +1,6 @@
 """Pictures of the pruning benchmark, from its records."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,12 +82,47 @@ def _accuracy(protocol: Protocol, records: Sequence[Record], path: Path) -> Path
             xticks=[100 * budget for budget in budgets],
             xlim=(100 * budgets[0] - 4, 100 * budgets[-1] + 4),
         )
+    _legend(axes[0])
+    return _saved(figure, path)
+
+
+def _scores(protocol: Protocol, records: Sequence[Record], path: Path) -> Path:
+    """Draw the score of each chosen structure against its accuracy at the end."""
+    columns = [c for c in protocol.columns if of_column(records, *c)]
+    rows = -(-len(columns) // 2)
+    figure, axes = plt.subplots(
+        rows, min(2, len(columns)), figsize=(10, 4 * rows), squeeze=False, layout="constrained"
+    )
+    for axis, (network, budget) in zip(axes.flat, columns, strict=False):
+        for method, here in of_column(records, network, budget).items():
+            if method in SHOWN:
+                axis.scatter(
+                    [100 * r["score"] for r in here],
+                    [100 * r["test"] for r in here],
+                    s=22,
+                    label=METHODS[method].label,
+                    **STYLES[method],
+                )
+        axis.set(
+            title=f"{network}, {budget:.0%}",
+            xlabel="accuracy of the score, %",
+            ylabel="test accuracy at the end, %",
+        )
+    for axis in axes.flat[len(columns) :]:
+        axis.set_axis_off()
+    _legend(axes.flat)
+    return _saved(figure, path)
+
+
+def _legend(axes: Iterable[Any]) -> None:
+    """Put what all panels show beside the last one of the first row."""
+    panels = list(axes)
     handles = {
         label: handle
-        for axis in axes[0]
+        for axis in panels
         for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
     }
-    axes[0][-1].legend(
+    panels[min(1, len(panels) - 1) if len(panels) > 2 else -1].legend(
         [*handles.values()],
         [*handles],
         loc="center left",
@@ -95,29 +130,6 @@ def _accuracy(protocol: Protocol, records: Sequence[Record], path: Path) -> Path
         fontsize=8,
         frameon=False,
     )
-    return _saved(figure, path)
-
-
-def _scores(protocol: Protocol, records: Sequence[Record], path: Path) -> Path:
-    """Draw the score of each chosen structure against its accuracy at the end."""
-    columns = [c for c in protocol.columns if of_column(records, *c)]
-    figure, axes = plt.subplots(1, len(columns), figsize=(4.5 * len(columns), 4), squeeze=False)
-    for axis, (network, budget) in zip(axes[0], columns, strict=True):
-        for method, here in of_column(records, network, budget).items():
-            axis.scatter(
-                [100 * r["score"] for r in here],
-                [100 * r["test"] for r in here],
-                s=18,
-                label=METHODS[method].label,
-                **STYLES[method],
-            )
-        axis.set(
-            title=f"{network}, {budget:.0%}",
-            xlabel="accuracy of the score, %",
-            ylabel="test accuracy at the end, %",
-        )
-    axes[0][-1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=7, frameon=False)
-    return _saved(figure, path)
 
 
 def _widths(found: Mapping[str, Sequence[Record]], title: str, path: Path) -> Path:
@@ -140,7 +152,7 @@ def _curves(found: Mapping[str, Sequence[Record]], title: str, path: Path) -> Pa
     """Draw the least cost of a search against the scores it has asked for."""
     figure, axis = plt.subplots(figsize=(7, 4))
     for method, records in found.items():
-        for place, record in enumerate(records):
+        for place, record in enumerate(records if method in SHOWN else ()):
             if record["curve"]:
                 n, cost = zip(*record["curve"], strict=True)
                 label = METHODS[method].label if place == 0 else None
