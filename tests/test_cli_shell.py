@@ -116,6 +116,7 @@ def told_without_output(name: str, cwd: Path, stdout: TextIO) -> tuple[int, str]
     return done.returncode, done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is always full")
 @pytest.mark.parametrize("name", ["list", "export"])  # one writes by click, one by itself
 def test_a_full_stdout_is_one_message(name: str, folder: Path) -> None:

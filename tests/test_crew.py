@@ -66,6 +66,7 @@ def give(crew: Crew, *values: float) -> None:
         crew.submit([Piece(one)])
 
 
+@pytest.mark.slow
 def test_only_the_evaluation_that_kills_or_hangs_its_worker_is_lost(crew: Crew) -> None:
     give(crew, 0, 1, 0, 2, 0, 3, 4, 0)
     kinds: dict[int, str] = {}

@@ -24,6 +24,7 @@ def with_commands() -> list[Path]:
     return [page for page in sorted(DOCS.glob("*.md")) if blocks(page, "sh")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", with_commands(), ids=lambda p: p.name)
 def test_the_commands_of_a_page_run_one_after_the_other(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

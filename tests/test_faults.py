@@ -52,6 +52,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", cells())
 def test_a_run_survives_every_fault_of_its_objective(
     cell: tuple[str, str, str], request: pytest.FixtureRequest, tmp_path: Path

@@ -74,6 +74,7 @@ def work() -> Work:
     return Work(1, np.array([0]), np.zeros((1, 2)), Seeds(1, (0,)), np.inf)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_child_that_an_objective_forks_answers_nothing(workers: int, tmp_path: Path) -> None:
     minimize(

@@ -58,6 +58,7 @@ def test_a_resume_on_another_processor_killed_at_any_write_loses_nothing(tmp_pat
     assert len({row["fun"] for row in rows}) == 1
 
 
+@pytest.mark.slow
 def test_a_run_killed_at_some_writes_goes_on_as_if_it_had_not_been(tmp_path: Path) -> None:
     whole, rows = boundaries("new", tmp_path, 17)
     assert len(rows) > 3
@@ -91,6 +92,7 @@ def child_with(folder: Path, n: int) -> subprocess.Popen[bytes]:
     raise AssertionError(f"the run has not come to {n} evaluations")
 
 
+@pytest.mark.slow
 def test_a_second_driver_is_told_who_the_first_is_and_a_kill_leaves_no_lock(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     process = child_with(folder, 10)

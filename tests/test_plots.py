@@ -46,6 +46,7 @@ def svgs() -> dict[str, str]:
     return {name: inline(picture, name, f"<{name}>") for name, picture in drawn().items()}
 
 
+@pytest.mark.slow
 def test_every_picture_is_one_element_with_a_title_and_no_script(svgs: dict[str, str]) -> None:
     for name, svg in svgs.items():
         root = ET.fromstring(svg.replace("<svg ", f"<svg xmlns={SVG[1:-1]!r} ", 1))  # noqa: S314

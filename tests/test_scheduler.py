@@ -109,6 +109,7 @@ def test_the_address_of_a_dask_worker_is_told_from_that_of_its_scheduler(dask_cl
         minimize(bowl, [(-1, 1)] * 3, cluster=worker, budget=20)
 
 
+@pytest.mark.slow
 def test_a_name_that_is_looked_up_for_ever_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     over = threading.Event()
 

@@ -69,6 +69,7 @@ def test_a_recipe_is_made_and_prepared_once_in_each_worker(resident: Any, tmp_pa
     assert lines[0][:2] == [str(os.getpid()), "None"]  # the driver, and first
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("factory", "message"),
     [

@@ -35,6 +35,7 @@ def small() -> nn.Module:
     return graph.plan(uniform(graph.groups, 0.5)).apply(model)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [1, 2])
 def test_a_program_is_saved_and_loaded_and_takes_any_number_of_images(
     small: nn.Module, tmp_path: Path, n: int

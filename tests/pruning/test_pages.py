@@ -9,6 +9,7 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", ["README.md", "docs/pruning.md", "swarmopt_pruning/README.md"])
 def test_the_examples_of_a_page_run_in_an_empty_folder(
     page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -21,6 +21,7 @@ def unchanged(model: nn.Module, *_: Any, **__: Any) -> None:
     model.eval()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("training", [ruined, unchanged])
 def test_fine_tuning_that_does_harm_is_taken_back_and_said(
     training: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
