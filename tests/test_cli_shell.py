@@ -126,6 +126,7 @@ def test_a_full_stdout_is_one_message(name: str, folder: Path) -> None:
     assert code == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["list", "export"])
 def test_a_reader_who_has_seen_enough_gets_no_word(name: str, folder: Path) -> None:
     reader, writer = os.pipe()

@@ -81,6 +81,7 @@ def test_the_median_over_time_is_that_of_the_tables() -> None:
     assert y.tolist() == [8.0, 3.0]
 
 
+@pytest.mark.slow
 def test_the_pictures_of_one_page_share_no_ids_of_elements_that_differ(
     svgs: dict[str, str],
 ) -> None:

@@ -156,6 +156,7 @@ def case(name: str) -> tuple[nn.Module, Example]:
     return randomised(model, example), example
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*TINY, *networks()])
 def test_the_pruned_network_equals_its_masked_twin_and_the_closed_forms(
     name: str, check_candidates: Callable[..., None], thorough: bool

@@ -28,6 +28,7 @@ def on_meta(name: str, **options: Any) -> nn.Module:
         return build(name, **options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "params", "macs"),
     [
