@@ -1,6 +1,6 @@
 """Pictures of the pruning benchmark, from its records."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +82,7 @@ def _accuracy(protocol: Protocol, records: Sequence[Record], path: Path) -> Path
             xticks=[100 * budget for budget in budgets],
             xlim=(100 * budgets[0] - 4, 100 * budgets[-1] + 4),
         )
-    _legend(axes[0])
+    _legend(axes)
     return _saved(figure, path)
 
 
@@ -110,19 +110,18 @@ def _scores(protocol: Protocol, records: Sequence[Record], path: Path) -> Path:
         )
     for axis in axes.flat[len(columns) :]:
         axis.set_axis_off()
-    _legend(axes.flat)
+    _legend(axes)
     return _saved(figure, path)
 
 
-def _legend(axes: Iterable[Any]) -> None:
-    """Put what all panels show beside the last one of the first row."""
-    panels = list(axes)
+def _legend(axes: Any) -> None:
+    """Put what all panels, (rows, columns), show beside the last one of the first row."""
     handles = {
         label: handle
-        for axis in panels
+        for axis in axes.flat
         for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
     }
-    panels[min(1, len(panels) - 1) if len(panels) > 2 else -1].legend(
+    axes[0, -1].legend(
         [*handles.values()],
         [*handles],
         loc="center left",

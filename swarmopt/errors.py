@@ -57,8 +57,7 @@ class UnknownNameError(SettingError):
         self, kind: str, name: str, known: Iterable[str], hint: str = "", *, own: bool = False
     ) -> None:
         names = sorted(known)
-        meant = [with_colon(name)] if own and with_colon(name) else []
-        near = meant + get_close_matches(name, names, n=3, cutoff=0.5)
+        near = near_names(name, names, cutoff=0.5, own=own)
         if near:
             advice = f"did you mean {' or '.join(map(repr, near))}?"
         elif names:
@@ -67,6 +66,19 @@ class UnknownNameError(SettingError):
         else:
             advice = "there are none"
         super().__init__(f"unknown {kind} {name!r}; {advice}{' ' + hint if hint else ''}")
+
+
+def near_names(name: str, known: Iterable[str], *, cutoff: float, own: bool) -> list[str]:
+    """Return what may have been meant, the nearest first.
+
+    Args:
+        name: as it was given.
+        known: all right names.
+        cutoff: least likeness, in [0, 1].
+        own: whether package.module:attribute would be right too.
+    """
+    meant = with_colon(name) if own else ""
+    return ([meant] if meant else []) + get_close_matches(name, list(known), n=3, cutoff=cutoff)
 
 
 def with_colon(name: str) -> str:

@@ -22,6 +22,7 @@ from swarmopt.problem import Problem
 from swarmopt.race import Race
 from swarmopt.result import History, Result, Step, Stop
 from swarmopt.types import Integers, Matrix, Vector
+from swarmopt.words import plural
 
 STALLED_AFTER = 100  # batches without a new point
 
@@ -381,11 +382,11 @@ class Search:
         )
 
     def _message(self) -> str:
-        limits = self.limits
+        limits, what = self.limits, "evaluation"
         message = {
-            Stop.BUDGET: f"the budget of {limits.budget} {_evaluations(limits.budget)} is spent",
+            Stop.BUDGET: f"the budget of {limits.budget} {plural(limits.budget, what)} is spent",
             Stop.TARGET: f"a cost of at most {limits.target} was found",
-            Stop.PATIENCE: f"no better point in {limits.patience} {_evaluations(limits.patience)}",
+            Stop.PATIENCE: f"no better point in {limits.patience} {plural(limits.patience, what)}",
             Stop.TIME: f"{limits.max_time} seconds have passed",
             Stop.CALLBACK: "the callback ended the run",
             Stop.EXHAUSTED: "every point of the space is evaluated",
@@ -395,14 +396,10 @@ class Search:
         if not self._best_key < INFEASIBLE:
             message += "; no feasible point was found"
         if self.n_failed:
-            message += f"; {self.n_failed} {_evaluations(self.n_failed)} failed"
+            message += f"; {self.n_failed} {plural(self.n_failed, what)} failed"
         if not self.identical:
             message += "; resumed, not bit-identical"
         return message
-
-
-def _evaluations(n: int | None) -> str:
-    return "evaluation" if n == 1 else "evaluations"
 
 
 _NOTHING: Mapping[str, float] = {}

@@ -13,7 +13,7 @@ from swarmopt import plugins
 CORE = Path(swarmopt.__file__).parent
 # Each room imports from itself and from floors below only.
 FLOORS = [
-    {"errors", "types", "jsonable", "terminal", "clock"},
+    {"errors", "types", "jsonable", "terminal", "words", "clock"},
     {"domain", "variables", "lock", "database", "schema"},
     {"space", "rows"},
     {"algorithm", "record"},

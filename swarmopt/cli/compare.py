@@ -24,9 +24,10 @@ from swarmopt.compare.entries import (
     split,
 )
 from swarmopt.compare.verdict import Judgement, OnProblem, judge
-from swarmopt.compare.words import cost_text, count_text, range_text
+from swarmopt.compare.words import cost_text, range_text
 from swarmopt.errors import SettingError
 from swarmopt.terminal import console, printable
+from swarmopt.words import count_text
 
 WIDE = 160  # characters of a line where stdout is no terminal
 

@@ -13,9 +13,9 @@ from swarmopt import folder as run_folder
 from swarmopt.cli.config import Config, overlay, read_config
 from swarmopt.cli.help import examples, names_of
 from swarmopt.cli.session import carry_out, document, set_up
-from swarmopt.compare.words import count_text
 from swarmopt.space import Space
 from swarmopt.terminal import printable
+from swarmopt.words import count_text
 
 FLAGS = (
     "problem", "algorithm", "budget", "max_time", "target", "patience", "seed",

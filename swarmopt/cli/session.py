@@ -15,7 +15,6 @@ from swarmopt import folder as run_folder
 from swarmopt import record
 from swarmopt.cli import INTERRUPTED, NOTHING_FEASIBLE
 from swarmopt.cli.config import Config, make_algorithm, make_problem
-from swarmopt.compare.words import count_text
 from swarmopt.errors import AllFailedError, FinishError, FolderError, SwarmoptError
 from swarmopt.evaluate.resources import Resources
 from swarmopt.inputs import default_limits, draw_seed, hyper_parameters, resources_of
@@ -26,6 +25,7 @@ from swarmopt.result import Result
 from swarmopt.run import execute
 from swarmopt.search import Search
 from swarmopt.terminal import printable
+from swarmopt.words import count_text
 
 
 def set_up(settings: Config) -> tuple[Search, Config, Resources]:
@@ -151,10 +151,11 @@ def _kept(search: Search, settings: Config, path: Path, *, all_failed: bool = Fa
     except FolderError as error:
         return str(error)
     found = ", and the search's result," if (path / run_folder.RESULT).exists() else ""
-    go_on = f"; go on with: {resume_command(path, document(settings))}"
     if all_failed:  # a resumed run would be told the same failures
-        go_on = "; mend the objective first, then begin anew with --overwrite or another --out"
-    return f"the record of {count_text(n, 'evaluation')}{found} is kept in {path}{go_on}"
+        advice = "mend the objective first, then begin anew with --overwrite or another --out"
+    else:
+        advice = f"go on with: {resume_command(path, document(settings))}"
+    return f"the record of {count_text(n, 'evaluation')}{found} is kept in {path}; {advice}"
 
 
 def document(settings: Config) -> dict[str, Any]:

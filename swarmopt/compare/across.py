@@ -11,7 +11,8 @@ import numpy as np
 
 from swarmopt.compare.comparison import Comparison
 from swarmopt.compare.statistics import critical_difference, friedman, nemenyi
-from swarmopt.compare.words import count_text, p_text
+from swarmopt.compare.words import p_text
+from swarmopt.words import count_text
 
 ONE_PROBLEM = (
     "No ranks over problems: there is one problem. Its seeds repeat one measurement and are no "

@@ -14,9 +14,10 @@ from swarmopt.compare.statistics import (
     size_of,
     tendency,
 )
-from swarmopt.compare.words import cost_text, count_text, p_text
+from swarmopt.compare.words import cost_text, p_text
 from swarmopt.evaluation import INFEASIBLE
 from swarmopt.types import Vector
+from swarmopt.words import count_text
 
 ALPHA = 0.05
 Verdict = Literal["better", "worse", "no difference shown", "not tested"]

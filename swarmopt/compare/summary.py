@@ -8,7 +8,7 @@ import numpy as np
 from swarmopt.compare.comparison import Cell
 from swarmopt.compare.statistics import Interval, median_interval
 from swarmopt.evaluation import INFEASIBLE
-from swarmopt.types import Vector
+from swarmopt.types import Matrix, Vector
 
 WORST_KEY = 2.0 * INFEASIBLE  # beyond every key of a run that did not fail
 
@@ -49,15 +49,15 @@ class Summary:
 def summarise(algorithm: str, cells: Sequence[Cell]) -> Summary:
     """Return the summary of at least one run."""
     keys = np.array([cell.key for cell in cells])
-    low, median, high = _quartiles(keys)
+    low, median, high = (np.nan, keys[0], np.nan) if len(keys) == 1 else quartiles(keys)
     feasible = all(cell.feasible for cell in cells)
     n_failed = sum(cell.error is not None for cell in cells)
     return Summary(
         algorithm=algorithm,
         n=len(cells),
-        median=median,
-        low=low,
-        high=high,
+        median=float(median),
+        low=float(low),
+        high=float(high),
         best=float(keys.min()),
         worst=float(keys.max()),
         interval=median_interval(keys) if feasible else None,
@@ -68,11 +68,15 @@ def summarise(algorithm: str, cells: Sequence[Cell]) -> Summary:
     )
 
 
-def _quartiles(keys: Vector) -> tuple[float, float, float]:
-    """Return the quartiles; between a run that failed and one that did not lies a failed one."""
-    if len(keys) == 1:
-        return np.nan, float(keys[0]), np.nan
+def quartiles(keys: Vector | Matrix) -> Vector | Matrix:
+    """Return the quartiles over runs; between a run that failed and one that did not lies a failed.
+
+    Args:
+        keys: (runs,) or (runs, m); inf: failed.
+
+    Returns:
+        (3,) or (3, m).
+    """
     finite = np.minimum(keys, 1e3 * WORST_KEY)  # inf less inf is no number
-    found = np.quantile(finite, [0.25, 0.5, 0.75])
-    low, median, high = np.where(found > WORST_KEY, np.inf, found).tolist()
-    return low, median, high
+    found = np.quantile(finite, [0.25, 0.5, 0.75], axis=0)
+    return np.where(found > WORST_KEY, np.inf, found)

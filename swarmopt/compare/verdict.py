@@ -18,9 +18,10 @@ from swarmopt.compare.comparison import Comparison
 from swarmopt.compare.pair import ALPHA, Pair, Tested, paired
 from swarmopt.compare.statistics import differences, holm, pairs_needed, signed_rank
 from swarmopt.compare.summary import Summary, summarise
-from swarmopt.compare.words import count_text, range_of
+from swarmopt.compare.words import range_of
 from swarmopt.jsonable import jsonable
 from swarmopt.types import Vector
+from swarmopt.words import count_text
 
 ONE_SEED = (
     "One seed: the cost of one run each, and no statistics. How much of a difference is chance "

@@ -28,8 +28,3 @@ def range_of(low: int, high: int) -> str:
 def p_text(p: float) -> str:
     """Return "p = 0.012", or "p < 0.0001"."""
     return f"p = {p:.2g}" if p >= 0.0001 else "p < 0.0001"
-
-
-def count_text(n: int, what: str) -> str:
-    """Return "1 seed" or "30 seeds"."""
-    return f"{n:,} {what}{'' if n == 1 else 's'}"

@@ -8,6 +8,7 @@ from swarmopt.algorithm import Seeds
 from swarmopt.errors import SettingError
 from swarmopt.evaluate.evaluator import Work
 from swarmopt.problem import Problem
+from swarmopt.words import plural
 
 
 @dataclass(eq=False)
@@ -56,7 +57,7 @@ def warn_of_idle(n_pieces: int, n_workers: int) -> None:
     idle = n_workers - n_pieces
     if idle > 0:
         warnings.warn(
-            f"{n_workers} workers, but {n_pieces} evaluation{'' if n_pieces == 1 else 's'} at "
+            f"{n_workers} workers, but {n_pieces} {plural(n_pieces, 'evaluation')} at "
             f"once: {idle} {'stays' if idle == 1 else 'stay'} idle. Set batch_size={n_workers}, a "
             f"larger algorithm.population, or lookahead, which asks for the next batch before "
             f"the last one is told",

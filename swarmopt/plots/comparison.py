@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from swarmopt.evaluation import INFEASIBLE
+from swarmopt.compare.summary import quartiles
 from swarmopt.plots.style import (
     GREY,
     INK,
@@ -22,7 +22,6 @@ from swarmopt.plots.style import (
 from swarmopt.types import Matrix, Vector
 
 GRID = 200  # evaluations at which curves are drawn
-BEYOND = 1e4 * INFEASIBLE  # in place of inf, whose differences are no numbers
 
 
 def evenly(budget: int, n: int = GRID) -> Vector:
@@ -47,7 +46,7 @@ def bands(
     axes = picture.add_subplot()
     least, most = np.inf, -np.inf
     for i, (name, best) in enumerate(curves.items()):
-        low, median, high = _quartiles(best) - (optimum or 0.0)
+        low, median, high = quartiles(best) - (optimum or 0.0)
         told = np.isfinite(median)
         if not told.any():
             continue
@@ -72,12 +71,6 @@ def bands(
     axes.grid(visible=True)
     axes.set_title(label(title))
     return picture
-
-
-def _quartiles(costs: Matrix) -> Matrix:
-    """Return (3, m) quartiles over (runs, m) costs; inf between a run without any and another."""
-    found: Matrix = np.quantile(np.minimum(costs, BEYOND), [0.25, 0.5, 0.75], axis=0)
-    return np.where(found < INFEASIBLE, found, np.inf)
 
 
 def _scale(axes: Axes, least: float, most: float, *, known: bool) -> None:

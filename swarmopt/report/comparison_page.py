@@ -8,13 +8,13 @@ import numpy as np
 
 from swarmopt.compare.comparison import Cell, Comparison
 from swarmopt.compare.verdict import Judgement, OnProblem, judge
-from swarmopt.compare.words import count_text
 from swarmopt.evaluation import INFEASIBLE
 from swarmopt.plots import comparison as plots
 from swarmopt.plots.style import inline
 from swarmopt.report import reproduce
 from swarmopt.report.compare_command import compare_command
 from swarmopt.report.page import Block, Code, Facts, Page, Picture, Prose, Section, Table, clean
+from swarmopt.words import count_text
 
 MOST_PROBLEMS = 24  # with pictures
 SHOWN_FAILURES = 12

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from swarmopt.compare.words import count_text
 from swarmopt.evaluation import INFEASIBLE, Evaluation, Outcome
 from swarmopt.plots import run as plots
 from swarmopt.plots.style import inline
@@ -16,6 +15,7 @@ from swarmopt.report.gathered import Failure
 from swarmopt.report.page import Block, Code, Facts, Page, Picture, Prose, Section, Table, clean
 from swarmopt.types import Vector
 from swarmopt.variables import Boolean, Categorical, Integer, Ordinal, Real, Variable
+from swarmopt.words import count_text
 
 BEST = 5  # points in the table
 MOST_VARIABLES = 500  # rows of that table

@@ -10,12 +10,11 @@
         └── PlanMismatch    a plan made for another model
 """
 
-import difflib
 from collections.abc import Iterable
 from numbers import Real
 from typing import TypeGuard
 
-from swarmopt.errors import SettingError, with_colon
+from swarmopt.errors import SettingError, near_names
 
 
 class PruningError(SettingError):
@@ -38,8 +37,7 @@ class UnknownName(PruningError):  # noqa: N818 - reads as a statement about the 
 
     def __init__(self, kind: str, name: object, known: Iterable[str], *, own: bool = False) -> None:
         names = list(known)
-        meant = [with_colon(str(name))] if own and with_colon(str(name)) else []
-        nearest = meant + difflib.get_close_matches(str(name), names, n=3, cutoff=0.4)
+        nearest = near_names(str(name), names, cutoff=0.4, own=own)
         hint = f"did you mean {', '.join(map(repr, nearest))}?" if nearest else _listing(names)
         super().__init__(f"there is no {kind} named {name!r}; {hint}")
 

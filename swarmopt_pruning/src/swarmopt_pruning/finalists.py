@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from swarmopt.words import count_text
 from swarmopt_pruning.files import write_whole
 
 log = logging.getLogger(__name__)
@@ -121,13 +122,12 @@ def halved(
             if key not in done:
                 done[key] = trial(each.counts, round_epochs)
                 log.info(
-                    "finalist %d of %d (%s): %.2f %% after %d epoch%s",
+                    "finalist %d of %d (%s): %.2f %% after %s",
                     place + 1,
                     len(racing),
                     each.origin,
                     100 * done[key].accuracy,
-                    round_epochs,
-                    "" if round_epochs == 1 else "s",
+                    count_text(round_epochs, "epoch"),
                 )
                 _write(file, done)
             racing[place] = Finalist(each.counts, each.origin, (*each.trials, done[key]))

@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
+from swarmopt.words import count_text
 from swarmopt_pruning.checkpoint import remove
 from swarmopt_pruning.data import Splits, call_user
 from swarmopt_pruning.errors import PruningError
@@ -153,10 +154,9 @@ def _train(
     began = time.monotonic()
     checkpoint = None if path is None else path.with_suffix(".training.safetensors")
     log.info(
-        "training the original %s first: %d epoch%s on %s images; progress follows",
+        "training the original %s first: %s on %s images; progress follows",
         name.name,
-        recipe.epochs,
-        "" if recipe.epochs == 1 else "s",
+        count_text(recipe.epochs, "epoch"),
         f"{len(data.train):,}",
     )
     train(model, data.train, recipe, seed=TRAINING_SEED, checkpoint=checkpoint)

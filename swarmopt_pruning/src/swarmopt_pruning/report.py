@@ -11,6 +11,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from swarmopt.words import count_text
 from swarmopt_pruning.constraint import ConstraintSet
 from swarmopt_pruning.files import write_whole
 from swarmopt_pruning.graph import ChannelGraph
@@ -50,7 +51,7 @@ def figures_table(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[s
         )
         if key == "latency_ms":
             n = before["latency_threads"]
-            how = f"80 % of calls, {n} thread{'s' if n > 1 else ''}"
+            how = f"80 % of calls, {count_text(n, 'thread')}"
             rows.append([how, _spread(before), _spread(after), ""])
     return {
         "title": "Before and after",
@@ -84,10 +85,10 @@ def choice(finalists: Sequence[Mapping[str, Any]]) -> str:
         return ""
     best, n = finalists[0], len(finalists)
     last = best["trials"][-1]
-    epochs = f"{last['epochs']} epoch{'' if last['epochs'] == 1 else 's'}"
     return (
         f"chosen of {n} finalists: {best['origin']}, by its loss on unseen held-out images after "
-        f"{epochs}: {last['loss']:.4f}, and {100 * last['accuracy']:.2f} % right"
+        f"{count_text(last['epochs'], 'epoch')}: {last['loss']:.4f}, and "
+        f"{100 * last['accuracy']:.2f} % right"
     )
 
 

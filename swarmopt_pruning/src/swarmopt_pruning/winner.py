@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from swarmopt.words import count_text
 from swarmopt_pruning.data import Images
 from swarmopt_pruning.errors import PruningError
 from swarmopt_pruning.files import part_of
@@ -57,8 +58,7 @@ def fine_tuned(
     if folder is not None:
         scorer.plan(counts).save(folder / PLAN)  # what was found, whatever becomes of the rest
         file = folder / CHECKPOINT
-    n = recipe.epochs
-    log.info("fine-tuning the winner for %d epoch%s", n, "" if n == 1 else "s")
+    log.info("fine-tuning the winner for %s", count_text(recipe.epochs, "epoch"))
     refitted = {name: tensor.clone() for name, tensor in small.state_dict().items()}
     before = accuracy(small, unseen)
     train(small, images, recipe, seed=seed, teacher=scorer.model, checkpoint=file)
