@@ -10,13 +10,20 @@ if TYPE_CHECKING:
 def console(*, stderr: bool = False) -> "Console":
     """Return rich's console; where NO_COLOR is set or TERM is dumb, without bold and the like too.
 
+    A dumb terminal cannot move its cursor, so it gets lines, as a file does, and no bars.
+
     Args:
         stderr: whether it writes to stderr, not to stdout.
     """
     from rich.console import Console  # here: whoever wants `printable` alone waits for no rich
 
-    plain = os.environ.get("NO_COLOR", "") != "" or os.environ.get("TERM") == "dumb"
-    return Console(stderr=stderr, color_system=None if plain else "auto")
+    dumb = os.environ.get("TERM") == "dumb"
+    plain = dumb or os.environ.get("NO_COLOR", "") != ""
+    return Console(
+        stderr=stderr,
+        force_terminal=False if dumb else None,
+        color_system=None if plain else "auto",
+    )
 
 
 def printable(text: str) -> str:

@@ -195,6 +195,15 @@ def test_who_wants_no_styles_gets_no_bold_either(
     assert ("\x1b[" in out) is styled
 
 
+@pytest.mark.parametrize(("kind", "moves"), [("dumb", False), ("xterm-256color", True)])
+def test_a_terminal_that_cannot_move_its_cursor_gets_lines_and_no_bar(
+    kind: str, moves: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # a terminal, whatever the tests write to
+    monkeypatch.setenv("TERM", kind)
+    assert console(stderr=True).is_terminal is moves  # what all displays ask
+
+
 @pytest.mark.slow
 def test_a_terminal_without_it_may_get_colour(folder: Path) -> None:
     command = [sys.executable, "-m", "swarmopt", *ARGUMENTS["run"].split()]

@@ -323,6 +323,7 @@ def test_a_terminal_gets_a_bar_unless_it_is_to_be_quiet(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, level: int
 ) -> None:
     shown = io.StringIO()
+    monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setattr(
         progress, "console", lambda stderr: Console(file=shown, force_terminal=True, width=100)
     )
