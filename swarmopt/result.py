@@ -77,7 +77,8 @@ class History:
         report: what the algorithm says of itself.
         x: (nfev, d) every point evaluated, and
         cost: (nfev,) its cost, and
-        outcome: (nfev,) how its evaluation ended (`Outcome`); all empty but with `history="all"`.
+        outcome: (nfev,) how its evaluation ended (`Outcome`), and
+        info: nfev mappings, what the problem said of it; all empty but with `history="all"`.
     """
 
     nfev: list[int] = field(default_factory=list)
@@ -88,6 +89,7 @@ class History:
     x: Matrix = field(default_factory=lambda: np.empty((0, 0)))
     cost: Vector = field(default_factory=lambda: np.empty(0))
     outcome: NDArray[np.int8] = field(default_factory=lambda: np.empty(0, np.int8))
+    info: list[Mapping[str, Any]] = field(default_factory=list)
 
     def said(self, most: int = SAID) -> dict[str, tuple[list[int], list[float]]]:
         """Return what the algorithm says of itself over time, thinned evenly.

@@ -361,6 +361,8 @@ class Search:
             self.history.x = np.concatenate([x for x, _ in self._kept])
             self.history.cost = np.concatenate([e.cost for _, e in self._kept])
             self.history.outcome = np.concatenate([e.outcome for _, e in self._kept])
+            said = [e.info or ({},) * len(e) for _, e in self._kept]
+            self.history.info = [row for rows in said for row in rows]
         return Result(
             x=np.array(x),
             params=space.params(x[None])[0] if self._best else {},

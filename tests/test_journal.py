@@ -13,9 +13,11 @@ from objectives import BOUNDS, Array, sphere
 
 from swarmopt import (
     FolderError,
+    FunctionProblem,
     Integer,
     Outcome,
     Real,
+    Seeds,
     Space,
     minimize,
     record,
@@ -204,3 +206,31 @@ def test_reading_what_is_no_run_is_an_error(tmp_path: Path) -> None:
     (tmp_path / record.FILE).write_text("not a database, just text that is long enough " * 9)
     with pytest.raises(FolderError, match="cannot be read"):
         record.read(tmp_path)
+
+
+class Telling(FunctionProblem):
+    """Says of each point what it was, and nothing of some batches."""
+
+    def evaluate(self, x: Array, seeds: Seeds, bound: float) -> Evaluation:
+        found = super().evaluate(x, seeds, bound)
+        info = [{"first": float(row[0])} for row in x] if x[0, 0] > 0 else ()
+        return Evaluation(found.cost, info=info)
+
+
+def test_what_a_problem_says_of_a_point_is_in_the_history_also_of_a_resumed_run(
+    tmp_path: Path,
+) -> None:
+    problem = Telling(sphere, Space([Real(*each) for each in BOUNDS]))
+    folder = tmp_path / "run"
+    settings: dict[str, Any] = {"budget": 90, "seed": 0, "workers": 0, "run_dir": folder}
+    minimize(
+        problem, **settings, callback=lambda intermediate_result: intermediate_result.nfev >= 40
+    )
+    whole = minimize(problem, **settings, history="all", resume=True).history
+    assert len(whole.info) == len(whole.x) == 90
+    told = [row for row in whole.info if row]
+    assert 0 < len(told) < 90
+    assert all(
+        not said or said == {"first": x[0]} for said, x in zip(whole.info, whole.x, strict=True)
+    )
+    assert minimize(problem, budget=40, seed=0).history.info == []

@@ -80,8 +80,7 @@ def tell(**found):
 """
 
 FINISH = """
-problem = ChannelPruning(model="digits-cnn", epochs=2, finetune_epochs=8)
-problem.known
+problem = ChannelPruning(model="digits-cnn", epochs=2, finalists=1, finetune_epochs=8)
 x = problem.space.decode(np.full((1, len(problem.space)), 0.45))[0]
 result = SimpleNamespace(x=x, seed=7, history=History())
 whole, torn = folder / "whole", folder / "torn"

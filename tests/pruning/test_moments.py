@@ -1,6 +1,7 @@
 """What layers read, and its moments."""
 
 import copy
+import math
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from swarmopt_pruning import moments as module
-from swarmopt_pruning.layer_calls import LayerCall, LayerCalls
+from swarmopt_pruning.layer_calls import LayerCall, LayerCalls, named
 from swarmopt_pruning.moments import as_matrices, as_weight, measure_moments, patches, values
 
 LAYERS: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
@@ -41,7 +42,7 @@ LAYERS: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
 
 def heard(model: nn.Module, *x: Tensor) -> list[LayerCall]:
     calls: list[LayerCall] = []
-    with torch.no_grad(), LayerCalls(model, calls.append):
+    with torch.no_grad(), LayerCalls(named(model), calls.append):
         model(*x)
     return calls
 
@@ -179,9 +180,18 @@ def test_many_patches_are_thinned_evenly(name: str, monkeypatch: pytest.MonkeyPa
     for part in torch.split(x, 4):
         (call,) = heard(layer, part)
         rows = patches(call, 10**6) if call.kernel else values(call, 10**6)
-        expected.append(rows[:, :: max(1, rows.shape[1] // 15)])
-    assert found.n < 2 * 30
+        side = layer(part).shape[-1] if call.kernel else part.shape[1]
+        steps = range(1, max(1, rows.shape[1] // 15) + 1)
+        expected.append(rows[:, :: max(step for step in steps if math.gcd(step, side) == 1)])
     check(found, torch.cat(expected, dim=1))
+
+
+def test_thinned_places_lie_in_every_column_of_the_images() -> None:
+    x = torch.arange(8.0).expand(50, 1, 8, 8)  # each place holds the number of its column
+    (call,) = heard(nn.Conv2d(1, 2, 1), x)
+    for looked_at in (patches(call, 200), values(call, 200)):
+        assert 200 <= looked_at.shape[1] <= 400
+        assert set(looked_at.flatten().tolist()) == set(range(8))
 
 
 def test_of_too_wide_patches_each_place_is_looked_at_alone(monkeypatch: pytest.MonkeyPatch) -> None:

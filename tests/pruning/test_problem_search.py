@@ -10,6 +10,7 @@ import torch
 from swarmopt import Seeds
 from swarmopt_pruning import (
     ChannelPruning,
+    PruningError,
     accuracy,
     load_data,
 )
@@ -32,8 +33,9 @@ def test_the_test_images_do_not_touch_the_search() -> None:
     assert np.isfinite(problem.evaluate(x, Seeds(0, range(4)), np.inf).cost).all()
 
 
-def test_the_cost_is_the_error_plus_the_penalised_share_of_macs() -> None:
-    problem = ChannelPruning(**QUICK, penalty=0.3)
+@pytest.mark.parametrize("fitness", ["brier", "error"])
+def test_the_cost_is_the_fitness_plus_the_penalised_share_of_macs(fitness: str) -> None:
+    problem = ChannelPruning(**QUICK, penalty=0.3, fitness=fitness)
     x = problem.canonical(problem.space.decode(np.full((1, len(problem.space)), 0.4)))
     evaluation = problem.evaluate(x, Seeds(0, range(1)), np.inf)
     counts = problem.constraints.counts(x)[0]
@@ -42,9 +44,20 @@ def test_the_cost_is_the_error_plus_the_penalised_share_of_macs() -> None:
         problem.graph.macs(problem.graph.widths[None])[0]
     )
     held_out = load_data("digits").held_out
-    error = 1 - accuracy(small, held_out[: len(held_out) // 2])
-    assert evaluation.cost[0] == pytest.approx(error + 0.3 * share)
+    seen = held_out[: len(held_out) // 2]
+    right = accuracy(small, seen)
+    with torch.no_grad():
+        answers = small(seen.x).softmax(dim=1).double().numpy()
+    truth = np.eye(10)[seen.y.numpy()]
+    wanted = {"brier": ((answers - truth) ** 2).sum(axis=1).mean() / 2, "error": 1 - right}
+    assert evaluation.cost[0] == pytest.approx(wanted[fitness] + 0.3 * share, rel=1e-4)
     assert evaluation.info[0]["macs_share"] == pytest.approx(share)
+    assert evaluation.info[0]["held_out_accuracy"] == right
+
+
+def test_an_unknown_fitness_is_named() -> None:
+    with pytest.raises(PruningError, match=r"fitness.*brier.*error"):
+        ChannelPruning(**QUICK, fitness="briar")
 
 
 def test_every_candidate_is_repaired_to_the_budget_before_it_is_scored() -> None:

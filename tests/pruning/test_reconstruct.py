@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from swarmopt_pruning import moments, reconstruct
+from swarmopt_pruning import least_squares, moments, reconstruct
 from swarmopt_pruning.graph import ChannelGraph
-from swarmopt_pruning.layer_calls import LayerCall, LayerCalls
+from swarmopt_pruning.layer_calls import LayerCall, LayerCalls, named
 from swarmopt_pruning.moments import as_matrices, measure_moments, patches, values
 from swarmopt_pruning.plan import PruningPlan
 from swarmopt_pruning.reconstruct import Reconstruction
@@ -76,7 +76,7 @@ class Case:
     def reads(self) -> tuple[Tensor, LayerCall]:
         """The (groups, rows, columns) patches that the last layer reads."""
         calls: dict[str, LayerCall] = {}
-        with torch.no_grad(), LayerCalls(self.model, lambda c: calls.update({c.weight: c})):
+        with torch.no_grad(), LayerCalls(named(self.model), lambda c: calls.update({c.weight: c})):
             self.model(self.x)
         call = calls[self.last]
         return (patches(call) if call.kernel else values(call)), call
@@ -131,7 +131,7 @@ def check_least_squares(at: Case, plan: PruningPlan) -> list[list[int]]:
 def test_the_refit_is_that_of_least_squares_on_the_patches(
     kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reconstruct, "RIDGE", 1e-9)
+    monkeypatch.setattr(least_squares, "RIDGE", 1e-9)
     at = case(kind)
     check_least_squares(at, at.plan(4, seed=3))
 
@@ -139,7 +139,7 @@ def test_the_refit_is_that_of_least_squares_on_the_patches(
 def test_each_group_of_a_convolution_may_keep_other_channels(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(reconstruct, "RIDGE", 1e-9)
+    monkeypatch.setattr(least_squares, "RIDGE", 1e-9)
     torch.manual_seed(0)
     layers = nn.Conv2d(3, 12, 1), nn.ReLU(), nn.Conv2d(12, 12, 3, groups=2), nn.ReLU()
     at = Case(nn.Sequential(*layers, nn.Conv2d(12, 6, 1, groups=3)), torch.randn(60, 3, 5, 5))
@@ -151,7 +151,7 @@ def test_each_group_of_a_convolution_may_keep_other_channels(
 def test_without_a_bias_the_mean_is_left_to_normalisation_where_there_is_one(
     normalised: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reconstruct, "RIDGE", 1e-9)
+    monkeypatch.setattr(least_squares, "RIDGE", 1e-9)
     at = case("conv2d", bias=False)
     if normalised:
         at.tensors["2.running_mean"] = torch.zeros(WIDTH)
@@ -172,7 +172,7 @@ def test_without_a_bias_the_mean_is_left_to_normalisation_where_there_is_one(
 def test_one_of_two_equal_channels_can_go_without_a_loss(
     kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reconstruct, "RIDGE", 1e-9)
+    monkeypatch.setattr(least_squares, "RIDGE", 1e-9)
     at = case(kind)
     for name in ("0.weight", "0.bias"):  # channels 2 i and 2 i + 1 are the same
         at.tensors[name][1::2] = at.tensors[name][::2]
@@ -235,7 +235,7 @@ def test_a_bias_that_two_layers_add_stays_as_it_is() -> None:
 def test_dependent_inputs_let_the_ridge_grow_and_it_is_said_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(reconstruct, "RIDGE", 1e-30)
+    monkeypatch.setattr(least_squares, "RIDGE", 1e-30)
     at = case("conv2d-1x1")
     for name in ("0.weight", "0.bias"):
         at.tensors[name][1:] = at.tensors[name][:1] * torch.arange(2, 9).view(

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from swarmopt_pruning.graph import ChannelGraph
+from swarmopt_pruning.least_squares import RIDGE
 from swarmopt_pruning.moments import Moments, as_matrices
-from swarmopt_pruning.reconstruct import RIDGE
 
 Floats = NDArray[np.float64]
 

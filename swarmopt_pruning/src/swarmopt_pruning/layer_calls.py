@@ -65,17 +65,22 @@ class LayerCall:
     transposed: bool = False
 
 
+def named(model: nn.Module) -> dict[int, str]:
+    """Return the first names of a network's parameters and buffers, by `id`."""
+    return {id(tensor): name for name, tensor in first_names(model)[0].items()}
+
+
 class LayerCalls(TorchFunctionMode):
     """While it is entered, hands every call of a layer with a named weight to a function.
 
     Args:
-        model: whose layers these are.
+        names: of the weights and biases, by `id`.
         heard: called before each of them.
     """
 
-    def __init__(self, model: nn.Module, heard: Callable[[LayerCall], None]) -> None:
+    def __init__(self, names: Mapping[int, str], heard: Callable[[LayerCall], None]) -> None:
         super().__init__()
-        self._names = {id(tensor): name for name, tensor in first_names(model)[0].items()}
+        self._names = names
         self._heard = heard
 
     def __torch_function__(

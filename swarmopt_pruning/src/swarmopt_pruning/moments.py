@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from swarmopt_pruning.layer_calls import LayerCall, LayerCalls
+from swarmopt_pruning.layer_calls import LayerCall, LayerCalls, named
 
 MOST_ROWS = 200_000
 """Patches of one layer that are looked at; more are thinned out evenly."""
@@ -126,7 +126,7 @@ def measure_moments(
             known.bias = ""
         known.add(rows)
 
-    with torch.no_grad(), LayerCalls(model, hear):
+    with torch.no_grad(), LayerCalls(named(model), hear):
         for part in torch.split(x, batch):
             model(part)
     return {weight: moments for weight, moments in found.items() if weight not in mixed}
@@ -139,7 +139,7 @@ def patches(call: LayerCall, most: int = MOST_ROWS) -> Tensor:
 
     Args:
         call: of a convolution.
-        most: of twice as many positions and more, every second one is left out, and so on.
+        most: of twice as many positions and more, some are left out evenly.
     """
     x, stride, padding = call.x, call.stride, call.padding
     if call.transposed:  # a convolution of the input with zeros between its values
@@ -163,7 +163,7 @@ def patches(call: LayerCall, most: int = MOST_ROWS) -> Tensor:
         ),
     )
     positions = (n, *outputs)
-    step = max(1, math.prod(positions) // most)
+    step = _step(math.prod(positions), most, outputs[-1])
     if step > 1:  # only what is looked at is copied
         chosen = torch.arange(0, math.prod(positions), step, device=x.device)
         windows = windows[torch.unravel_index(chosen, positions)]
@@ -177,11 +177,27 @@ def values(call: LayerCall, most: int = MOST_ROWS) -> Tensor:
 
     Args:
         call: of any layer.
-        most: of twice as many places and more, every second one is left out, and so on.
+        most: of twice as many places and more, some are left out evenly.
     """
     x = call.x if not call.kernel else call.x.movedim(1, -1)
     x = x.reshape(-1, call.groups, x.shape[-1] // call.groups)
-    return x[:: max(1, len(x) // most)].transpose(0, 1)
+    sides = call.x.shape[2:] if call.kernel else call.x.shape[1:-1]
+    return x[:: _step(len(x), most, sides[-1] if sides else 1)].transpose(0, 1)
+
+
+def _step(n: int, most: int, side: int) -> int:
+    """Return the distance of places that are looked at, of all n in a row.
+
+    Args:
+        n: places.
+        most: of twice as many and more, some are left out.
+        side: of the images; it has no divisor in common with the distance, or the same columns of
+            each image would be looked at.
+    """
+    step = max(1, n // most)
+    while math.gcd(step, side) > 1:
+        step -= 1
+    return step
 
 
 def as_matrices(weight: Tensor, groups: int, *, transposed: bool) -> Tensor:

@@ -64,10 +64,11 @@ log = logging.getLogger(__name__)
 Matrix = NDArray[np.float64]
 EXAMPLES = 2  # images that the network is traced with
 MOST_THREADS = 256
-CALIBRATION = 250  # training images that batch normalisation is measured on
+CALIBRATION = 250  # training images that a candidate is refitted by and its statistics are of
 GRADIENTS = 512  # training images of importance by gradients
 MOMENT_IMAGES = 1000  # training images that layers are refitted by
 RECONSTRUCTION = "reconstruction"
+FITNESSES = ("brier", "error")  # attributes of a score
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 SURE = ("additive", "uniform")  # known structures that are finalists in any case
 OWN = {"scorer", "known"}  # what each process makes for itself
@@ -81,7 +82,8 @@ class ChannelPruning(Problem):
     """Find how many channels each layer of a convolutional network should keep.
 
     A candidate inherits the most important channels of the trained original. Its cost is the error
-    on held-out images plus `penalty` times its share of the original's multiply-adds (MACs).
+    on held-out images, in which doubt counts (see `fitness`), plus `penalty` times its share of the
+    original's multiply-adds (MACs).
 
     Args:
         model: a built-in model, `torchvision/NAME` or `timm/NAME` where these are installed, or
@@ -94,6 +96,8 @@ class ChannelPruning(Problem):
         target_macs: never exceeded: a share of the original's MACs up to 1, or a number above 1.
         target_params: the same for parameters; both hold together.
         penalty: cost of the original's MACs, in errors.
+        fitness: brier: half the Brier score, an error that an uncertain answer has a part of, which
+            tells more structures apart; error: the share of wrong answers.
         step: distance of two allowed widths, as a share of the original width.
         minimum: least share of its width that a group keeps.
         alpha: largest share.
@@ -104,7 +108,7 @@ class ChannelPruning(Problem):
         tie: patterns; the groups that match one of them share one number.
         importance: which channels stay: those that the others predict least ("reconstruction"), or
             l1, l2, bn-scale, taylor, random.
-        reconstruct: refit layers that lose inputs by least squares, before scoring and training.
+        reconstruct: refit layers by least squares, before scoring and training.
         known: begin with uniform widths, global magnitude, and what one curve of accuracy per code
             says; two of them are among the finalists.
         fill: candidates below the budget are widened up to it, where there is a budget.
@@ -141,6 +145,7 @@ class ChannelPruning(Problem):
         target_macs: float = 0.5,
         target_params: float = 1.0,
         penalty: float = 0.05,
+        fitness: str = "brier",
         step: float = 0.1,
         minimum: float = 0.1,
         alpha: float = 1.0,
@@ -179,10 +184,13 @@ class ChannelPruning(Problem):
             ("finalist_epochs", finalist_epochs, 1),
         ):
             _check(number >= least, name, f"at least {least}", number)
-        if dtype not in DTYPES:
-            raise UnknownName("dtype", dtype, DTYPES)
-        if importance not in (RECONSTRUCTION, *IMPORTANCES):
-            raise UnknownName("importance", importance, [RECONSTRUCTION, *IMPORTANCES])
+        for name, asked, there_are in (
+            ("dtype", dtype, DTYPES),
+            ("fitness", fitness, FITNESSES),
+            ("importance", importance, (RECONSTRUCTION, *IMPORTANCES)),
+        ):
+            if asked not in there_are:
+                raise UnknownName(name, asked, there_are)
         self._data = load_data(data)
         self._data_name = data if isinstance(data, str) else ""
         self._device = device_of(device)
@@ -192,7 +200,7 @@ class ChannelPruning(Problem):
         self._dtype, self._score_batch, self._force = dtype, score_batch, force
         self._n_finalists, self._finalist_epochs = finalists, finalist_epochs
         self._importance = importance
-        self._penalty = penalty
+        self._penalty, self._fitness = penalty, fitness
         self.threads = threads
         self._training = Recipe(epochs=epochs)
         self._finetuning = Recipe(epochs=finetune_epochs, rate=finetune_rate, distill=distill)
@@ -285,6 +293,7 @@ class ChannelPruning(Problem):
             images=self._data.held_out[: self._n_scored],
             batch=self._score_batch,
             dtype=DTYPES[self._dtype],
+            fitness=self._fitness,
         )
 
     @property
@@ -350,26 +359,26 @@ class ChannelPruning(Problem):
         return self.constraints.repair(x, self.budget, fill=self._fill)
 
     def evaluate(self, x: Matrix, seeds: Seeds, bound: float) -> Evaluation:  # noqa: ARG002 - scoring draws nothing
-        """Return held-out error plus penalised MACs; candidates above the bound stop early."""
+        """Return held-out fitness plus penalised MACs; candidates above the bound stop early."""
         counts = self.constraints.counts(x)
         share = self.graph.macs(counts) / self._full_macs
-        most_wrong = (bound - self._penalty * share) * self._n_scored + TIED
+        most = (bound - self._penalty * share) * self._n_scored + TIED
         with pinned(self.threads):
-            scores = [self.scorer.score(*each) for each in zip(counts, most_wrong, strict=True)]
-        accuracy = np.array([score.accuracy for score in scores])
+            scores = [self.scorer.score(*each) for each in zip(counts, most, strict=True)]
+        fitness = np.array([getattr(score, self._fitness) for score in scores])
         status = np.array(
             [Outcome.OK if score.complete else Outcome.CENSORED for score in scores], np.int8
         )
         info = [
-            {"held_out_accuracy": a, "macs_share": s}
-            for a, s in zip(accuracy.tolist(), share.tolist(), strict=True)
+            {"held_out_accuracy": score.accuracy, "macs_share": s}
+            for score, s in zip(scores, share.tolist(), strict=True)
         ]
-        return Evaluation(1.0 - accuracy + self._penalty * share, status=status, info=info)
+        return Evaluation(fitness + self._penalty * share, status=status, info=info)
 
     def finish(self, result: Result, folder: Path | None) -> Mapping[str, Any]:
         """Choose among the best, fine-tune the winner, and look at the test images once."""
         scorer = self.scorer
-        found = evaluated(result.history, self.constraints, self.graph, penalty=self._penalty)
+        found = evaluated(result.history, self.constraints, self.graph)
         if folder is not None and len(found.counts):
             write_front(found, self.graph.names, folder / FRONT, folder / FRONT_PICTURE)
         with pinned(self.threads):

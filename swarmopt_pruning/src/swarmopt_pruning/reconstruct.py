@@ -7,7 +7,6 @@ them. He, Zhang, Sun, "Channel pruning for accelerating very deep neural network
 """
 
 import logging
-import math
 from collections import Counter, OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,14 +15,13 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from swarmopt_pruning.least_squares import solved
 from swarmopt_pruning.moments import Moments, as_matrices, as_weight
 from swarmopt_pruning.plan import Cut, PruningPlan
 
 log = logging.getLogger(__name__)
 
-RIDGE = 1e-3  # of the mean variance, towards the inherited weights
 CACHED = 1 << 28  # bytes of refitted weights that are kept
-TRIES = 12
 
 
 @dataclass(eq=False)
@@ -122,24 +120,14 @@ class Reconstruction:
             columns: inputs that stay.
             name: of the layer.
         """
-        to_kept = covariance[:, columns]
-        inside = to_kept[columns]
-        ridge = RIDGE * float(inside.diagonal().mean())
-        if ridge <= 0 or not math.isfinite(ridge):
-            return full[:, columns]  # its inputs never change: nothing can be predicted by them
-        for _ in range(TRIES):
-            damped = inside + ridge * torch.eye(
-                len(columns), dtype=inside.dtype, device=inside.device
-            )
-            factor, failed = torch.linalg.cholesky_ex(damped)
-            if not int(failed):
-                wanted = full @ to_kept + ridge * full[:, columns]
-                return torch.cholesky_solve(wanted.T, factor).T
-            if name not in self._said:
-                self._said.add(name)
-                log.warning("the inputs of %s depend on each other: its ridge grows", name)
-            ridge *= 10
-        return full[:, columns]
+        to_kept, inherited = covariance[:, columns], full[:, columns]
+        found = solved(
+            to_kept[columns][None], (full @ to_kept).T[None], inherited.T[None], len(columns)
+        )
+        if found.grew and name not in self._said:
+            self._said.add(name)
+            log.warning("the inputs of %s depend on each other: its ridge grows", name)
+        return inherited if found.none else found.weights[0].T
 
 
 def _kept_inputs(cut: Cut, groups: int, size: int) -> Sequence[Tensor]:

@@ -1,14 +1,14 @@
-"""A cheap and honest score of a structure: the accuracy of the original's weights, refitted.
+"""A cheap and honest score of a structure: how right the original's weights are, refitted.
 
 A candidate's tensors are slices of the original's, so nothing is copied or built: layers that lose
-inputs are refitted by least squares, batch normalisation is measured anew on training images and
-folded into the convolutions, and held-out images are counted. The test images are not reachable
-from here.
+inputs are refitted by least squares, then all layers, one after the other, to what they read in the
+smaller network; batch normalisation is measured anew on the same training images and folded into
+the convolutions, and held-out images are counted. The test images are not reachable from here.
 """
 
 import math
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -26,6 +26,7 @@ from swarmopt_pruning.folding import Pair, foldable, folded, folded_copy
 from swarmopt_pruning.graph import ChannelGraph
 from swarmopt_pruning.layout import as_images
 from swarmopt_pruning.moments import Moments
+from swarmopt_pruning.own_inputs import OwnInputs
 from swarmopt_pruning.plan import PruningPlan
 from swarmopt_pruning.reconstruct import Reconstruction
 from swarmopt_pruning.trace import evaluation_copy, first_names
@@ -40,17 +41,28 @@ class Score:
         seen: images it was shown.
         of: images there are; fewer were seen where it was certain to be out.
         loss: mean cross-entropy of the images seen.
+        brier: half their mean Brier score: the squared distance between the probabilities it gives
+            the classes and those of the truth, 1 and 0. Where it is certain of its answers, that
+            is the share of wrong ones; where it is not, doubt counts too, so that it tells
+            structures apart that are right equally often (Brier, "Verification of forecasts
+            expressed in terms of probability", 1950).
     """
 
     right: int
     seen: int
     of: int
     loss: float
+    brier: float
 
     @property
     def accuracy(self) -> float:
         """Share of the images seen that it was right on."""
         return self.right / self.seen
+
+    @property
+    def error(self) -> float:
+        """Share of the images seen that it was wrong on."""
+        return 1.0 - self.accuracy
 
     @property
     def complete(self) -> bool:
@@ -67,10 +79,12 @@ class Scorer:
         model: the network.
         channel_scores: importance of the channels of each group.
         moments: of what its layers read; without any, the weights are inherited as they are.
-        calibration: training images that batch normalisation is measured on.
+        calibration: training images that batch normalisation is measured on, and the first `batch`
+            of which layers are refitted by.
         images: held-out images that the accuracy is measured on.
         batch: images at a time.
         dtype: of the network that is counted; statistics are measured in float32.
+        fitness: what scores are compared by, "brier" or "error".
     """
 
     graph: ChannelGraph
@@ -81,6 +95,7 @@ class Scorer:
     images: Images
     batch: int = 250
     dtype: torch.dtype = torch.float32
+    fitness: str = "brier"
 
     def plan(self, counts: NDArray[np.int64]) -> PruningPlan:
         """Return the plan that keeps the most important channels, so many of each group.
@@ -102,12 +117,13 @@ class Scorer:
                     tensor.copy_(tensors[name])
         return small
 
-    def score(self, counts: NDArray[np.int64], most_wrong: float = math.inf) -> Score:
-        """Return the held-out accuracy of a structure, before any training.
+    def score(self, counts: NDArray[np.int64], most: float = math.inf) -> Score:
+        """Return the score of a structure on held-out images, before any training.
 
         Args:
             counts: (groups,) channels that stay.
-            most_wrong: with more images wrong than this it is out, and need not see the rest.
+            most: with a greater sum of the fitness over images it is out, and need not see the
+                rest.
         """
         plan = self.plan(counts)
         tensors = folded(self._measured(plan), self._pairs, self._eps)
@@ -118,14 +134,14 @@ class Scorer:
             }
         with torch.inference_mode(), plan.resized(self._answering):
             found, fits = smaller_until_it_fits(
-                lambda batch: self._counted(tensors, batch, most_wrong), self._fitting[0]
+                lambda batch: self._counted(tensors, batch, most), self._fitting[0]
             )
         self._fitting[0] = fits
         return found
 
-    def _counted(self, tensors: Mapping[str, Tensor], batch: int, most_wrong: float) -> Score:
+    def _counted(self, tensors: Mapping[str, Tensor], batch: int, most: float) -> Score:
         """Return how a candidate's tensors answer, so many images at a time."""
-        right, seen, loss = 0, 0, 0.0
+        right, seen, loss, brier = 0, 0, 0.0, 0.0
         batches = torch.split(self._images, batch), torch.split(self.images.y, batch)
         for x, y in zip(*batches, strict=True):
             logits = functional_call(
@@ -133,16 +149,19 @@ class Scorer:
             ).float()
             right += int((logits.argmax(dim=1) == y).sum())
             loss += float(functional.cross_entropy(logits, y, reduction="sum"))
+            distance = logits.softmax(dim=1) - functional.one_hot(y, logits.shape[1])
+            brier += float(distance.square().sum()) / 2
             seen += len(y)
-            if seen - right > most_wrong:
+            if (brier if self.fitness == "brier" else seen - right) > most:
                 break
-        return Score(right, seen, len(self.images), loss / seen)
+        return Score(right, seen, len(self.images), loss / seen, brier / seen)
 
     def _measured(self, plan: PruningPlan) -> dict[str, Tensor]:
         """Return the tensors of a candidate: sliced, refitted, with statistics of its own."""
         with torch.no_grad():
             tensors = self._tensors | self._reconstruction.sliced(plan)
-            if not self._norms:
+            own = self._own if plan.cuts else None  # made before a layer is resized
+            if not self._norms and own is None:
                 return tensors
             for name in self._norms:
                 mean = tensors[f"{name}.running_mean"]
@@ -151,11 +170,18 @@ class Scorer:
                 tensors[f"{name}.num_batches_tracked"] = torch.zeros(
                     (), dtype=torch.long, device=mean.device
                 )
+            first, *others = torch.split(self._calibration, self.batch)
             with plan.resized(self._measuring), _measuring(self._measuring, self._norms):
-                for x in torch.split(self._calibration, self.batch):
+                with own.refitting(plan, tensors) if own else nullcontext():
+                    self._run(tensors, first)
+                for x in others if self._norms else ():
                     if len(x) > 1:
-                        functional_call(self._measuring, tensors, (x,), tie_weights=self._shares)
+                        self._run(tensors, x)
         return tensors
+
+    def _run(self, tensors: Mapping[str, Tensor], x: Tensor) -> None:
+        """Run images through a candidate, so that its statistics are measured."""
+        functional_call(self._measuring, dict(tensors), (x,), tie_weights=self._shares)
 
     @cached_property
     def _tensors(self) -> dict[str, Tensor]:
@@ -170,6 +196,13 @@ class Scorer:
     @cached_property
     def _reconstruction(self) -> Reconstruction:
         return Reconstruction(self._tensors, self.moments, self.graph.reads)
+
+    @cached_property
+    def _own(self) -> OwnInputs | None:
+        """What refits layers to what they read in a candidate; nothing where none are refitted."""
+        if not self.moments:
+            return None
+        return OwnInputs(self._measuring, self._calibration[: self.batch])
 
     @cached_property
     def _measuring(self) -> nn.Module:

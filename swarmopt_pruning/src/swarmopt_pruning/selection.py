@@ -25,24 +25,19 @@ log = logging.getLogger(__name__)
 Ints = NDArray[np.int64]
 
 
-def evaluated(
-    history: History, constraints: ConstraintSet, graph: ChannelGraph, *, penalty: float
-) -> Evaluated:
+def evaluated(history: History, constraints: ConstraintSet, graph: ChannelGraph) -> Evaluated:
     """Return what a search scored to the end, the best first.
 
     Args:
         history: of the search, with every point.
         constraints: that its points are of.
         graph: of the network.
-        penalty: of the share of MACs, in the costs.
     """
     whole = np.flatnonzero(history.outcome == Outcome.OK)
     whole = whole[np.argsort(history.cost[whole], kind="stable")]
     counts = constraints.counts(history.x[whole].reshape(len(whole), len(constraints.searched)))
-    macs = graph.macs(counts)
-    accuracy = 1.0 - history.cost[whole] + penalty * macs / graph.macs(graph.widths[None])
-    level = np.round(accuracy, 9)  # what was level before the penalty is so again
-    return Evaluated(counts, level, macs, graph.params(counts))
+    accuracy = np.array([history.info[place]["held_out_accuracy"] for place in whole])
+    return Evaluated(counts, accuracy, graph.macs(counts), graph.params(counts))
 
 
 def chosen(
