@@ -19,6 +19,7 @@ from swarmopt import (
     Real,
     Seeds,
     Space,
+    Step,
     minimize,
     record,
 )
@@ -223,9 +224,12 @@ def test_what_a_problem_says_of_a_point_is_in_the_history_also_of_a_resumed_run(
     problem = Telling(sphere, Space([Real(*each) for each in BOUNDS]))
     folder = tmp_path / "run"
     settings: dict[str, Any] = {"budget": 90, "seed": 0, "workers": 0, "run_dir": folder}
-    minimize(
-        problem, **settings, callback=lambda intermediate_result: intermediate_result.nfev >= 40
-    )
+
+    def stop(intermediate_result: Step) -> None:
+        if intermediate_result.nfev >= 40:
+            raise StopIteration
+
+    assert minimize(problem, **settings, callback=stop).nfev < 90
     whole = minimize(problem, **settings, history="all", resume=True).history
     assert len(whole.info) == len(whole.x) == 90
     told = [row for row in whole.info if row]
