@@ -14,7 +14,7 @@ from benchmarks.pruning_methods import METHODS
 from benchmarks.pruning_protocol import Cell, Protocol, images
 from benchmarks.pruning_rivals import RivalError
 from swarmopt_pruning import Recipe, accuracy
-from swarmopt_pruning.train import pinned, train
+from swarmopt_pruning.train import accuracy_and_loss, pinned, train
 
 Record = dict[str, Any]
 
@@ -53,7 +53,7 @@ def run_cell(protocol: Protocol, cell: Cell) -> Record:
         "counts": dict(zip(graph.names, chosen.counts.tolist(), strict=True)),
         "macs_share": place.share(chosen.counts),
         "params": int(graph.params(chosen.counts[None])[0]),
-        "score": place.scorer(reconstruct=True).score(chosen.counts).accuracy,
+        "score": 1.0 - place.scorer(reconstruct=True).score(chosen.counts).brier,
         "evaluations": chosen.evaluations,
         "choosing_seconds": round(chosen.seconds, 2),
         "curve": chosen.curve,
@@ -75,10 +75,13 @@ def _trained(
     before = accuracy(small, place.unseen)
     began = time.process_time()
     train(small, place.data.train, recipe, seed=seed, teacher=place.model)
+    seconds = round(time.process_time() - began, 2)
+    right, loss = accuracy_and_loss(small, place.unseen)
     return {
-        "training_seconds": round(time.process_time() - began, 2),
+        "training_seconds": seconds,
         "before": before,
-        "held_out": accuracy(small, place.unseen),
+        "held_out": right,
+        "held_out_loss": loss,
         "test": accuracy(small, images(protocol).test),
     }
 

@@ -105,7 +105,7 @@ def _scores(protocol: Protocol, records: Sequence[Record], path: Path) -> Path:
                 )
         axis.set(
             title=f"{network}, {budget:.0%}",
-            xlabel="accuracy of the score, %",
+            xlabel="score: 100 % less half the Brier score",
             ylabel="test accuracy at the end, %",
         )
     for axis in axes.flat[len(columns) :]:

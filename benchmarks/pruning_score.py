@@ -7,8 +7,9 @@ Each part prints its figures and keeps them in results/pruning-score.json.
 
 - rate: structures that one core scores in a second, against a copy that is cut, in float32, without
   reconstruction; in one run, in turn, each in a process of its own.
-- worth: rank correlation of the score with what the standard fine-tuning makes of random
-  structures: accuracy and cross-entropy on all held-out images that no score has seen.
+- worth: rank correlation of the score (Brier), and of the accuracy and cross-entropy that come with
+  it, with what the standard fine-tuning makes of random structures: accuracy and cross-entropy on
+  all held-out images that no score has seen.
 - search: a whole search in two processes, twice, and whether both choose the same.
 - fine-tuning: what is lost on the test images where the structure that the default chose for the
   table (`benchmarks.pruning`, first seed) is fine-tuned on all training images, as in a run of a
@@ -123,7 +124,8 @@ def worth(place: Bench) -> dict[str, Any]:
         score = scorer.score(counts)
         small = scorer.inherit(counts)
         train(small, place.data.train, FULL.recipe, seed=1, teacher=place.model)
-        points.append((score.accuracy, score.loss, *accuracy_and_loss(small, unseen)))
+        before = score.brier, score.accuracy, score.loss
+        points.append((*before, *accuracy_and_loss(small, unseen)))
         print(f"  {number + 1}/{STRUCTURES}: {points[-1]}", flush=True)
     return correlations(place, points)
 
@@ -133,15 +135,19 @@ def correlations(place: Bench, points: Sequence[Sequence[float]]) -> dict[str, A
 
     Args:
         place: that the structures are of.
-        points: of each accuracy and loss before fine-tuning, accuracy and loss after it.
+        points: of each the Brier score, accuracy and loss before fine-tuning, accuracy and loss
+            after it.
     """
-    before, losses_before, after, losses_after = np.array(points).T
+    brier, right, losses, after, losses_after = np.array(points).T
+    before = {"score": -brier, "accuracy": right, "loss": -losses}
+    then = {"accuracy": after, "loss": -losses_after}
     widths = np.stack(structures(place, len(points)))
     return {
-        "accuracy with accuracy": float(spearmanr(before, after).statistic),
-        "accuracy with loss": float(spearmanr(before, -losses_after).statistic),
-        "loss with accuracy": float(spearmanr(-losses_before, after).statistic),
-        "loss with loss": float(spearmanr(losses_before, losses_after).statistic),
+        **{
+            f"{name} with {other}": float(spearmanr(x, y).statistic)
+            for name, x in before.items()
+            for other, y in then.items()
+        },
         "width with loss": {
             name: float(spearmanr(width, -losses_after).statistic)
             for name, width in zip(place.problem.graph.names, widths.T, strict=True)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from swarmopt_pruning import least_squares
-from swarmopt_pruning.least_squares import RIDGE, nearest, solved
+from swarmopt_pruning.least_squares import BLOCK, RIDGE, lower_gram, nearest, solved
 
 
 @pytest.mark.parametrize("n", [5, 11, 12, 13, 400])
@@ -53,3 +53,10 @@ def test_what_no_ridge_helps_has_no_solution(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(least_squares, "TRIES", 2)
     gram = torch.stack([torch.eye(2), torch.diag(torch.tensor([9.0, -8.0]))]).double()
     assert solved(gram, gram, None, 2).none.tolist() == [False, True]
+
+
+@pytest.mark.parametrize("n_inputs", [1, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK - 1])
+def test_the_lower_triangle_is_that_of_all_products(n_inputs: int) -> None:
+    rows = torch.randn(2, 7, n_inputs)
+    whole = rows.transpose(1, 2) @ rows
+    torch.testing.assert_close(lower_gram(rows).tril(), whole.tril(), rtol=1e-4, atol=1e-4)

@@ -7,6 +7,7 @@ from torch import Tensor
 
 RIDGE = 1e-3  # of the mean variance of the inputs
 TRIES = 12
+BLOCK = 96  # columns of a matrix that are computed together
 
 
 class Solution(NamedTuple):
@@ -27,7 +28,8 @@ def solved(gram: Tensor, side: Tensor, prior: Tensor | None, n_inputs: int) -> S
     """Solve (gram + ridge I) weights = side + ridge prior.
 
     Args:
-        gram: (groups, n, n) symmetric, of double precision and on the processor, like the others.
+        gram: (groups, n, n) symmetric, of which the lower triangle is read; of double precision and
+            on the processor, like the others.
         side: (groups, n, outputs).
         prior: (groups, n, outputs), None: nothing.
         n_inputs: that the trace of `gram` is the sum of the squares of.
@@ -61,15 +63,30 @@ def nearest(rows: Tensor, goal: Tensor, prior: Tensor) -> Tensor:
     _, n, n_inputs = rows.shape
     turned, before = rows.transpose(1, 2), prior.transpose(1, 2)
     if n < n_inputs:  # the change is a sum of rows: as many unknowns as there are rows
-        gram, side = torch.bmm(rows, turned), goal - torch.bmm(rows, before)
-        found = solved(_exact(gram), _exact(side), None, n_inputs)
+        found = solved(
+            _exact(lower_gram(turned)), _exact(goal - torch.bmm(rows, before)), None, n_inputs
+        )
         weights = before + torch.bmm(turned, found.weights.to(rows))
     else:
-        gram, side = torch.bmm(turned, rows), torch.bmm(turned, goal)
-        found = solved(_exact(gram), _exact(side), _exact(before), n_inputs)
+        side = torch.bmm(turned, goal)
+        found = solved(_exact(lower_gram(rows)), _exact(side), _exact(before), n_inputs)
         weights = found.weights.to(rows)
     none = found.none.to(rows.device)[:, None, None]
     return torch.where(none, before, weights).transpose(1, 2)
+
+
+def lower_gram(rows: Tensor) -> Tensor:
+    """Return (groups, inputs, inputs) sums of products of (groups, n, inputs) rows.
+
+    Of what lies above the diagonal, most is left out.
+    """
+    groups, _, n_inputs = rows.shape
+    gram = rows.new_zeros(groups, n_inputs, n_inputs)
+    for first in range(0, n_inputs, BLOCK):
+        block = rows[:, :, first : first + BLOCK]
+        below = torch.bmm(rows[:, :, first:].transpose(1, 2), block)
+        gram[:, first:, first : first + BLOCK] = below
+    return gram
 
 
 def _exact(matrices: Tensor) -> Tensor:

@@ -151,25 +151,23 @@ def patches(call: LayerCall, most: int = MOST_ROWS) -> Tensor:
         (size - d * (k - 1) - 1) // s + 1
         for size, k, s, d in zip(sizes, call.kernel, stride, call.dilation, strict=True)
     ]
-    x = x.contiguous()
-    steps = x.stride()
-    windows = x.as_strided(
-        (n, *outputs, channels, *call.kernel),
-        (
-            steps[0],
-            *(step * s for step, s in zip(steps[2:], stride, strict=True)),
-            steps[1],
-            *(step * d for step, d in zip(steps[2:], call.dilation, strict=True)),
-        ),
-    )
     positions = (n, *outputs)
-    step = _step(math.prod(positions), most, outputs[-1])
-    if step > 1:  # only what is looked at is copied
-        chosen = torch.arange(0, math.prod(positions), step, device=x.device)
-        windows = windows[torch.unravel_index(chosen, positions)]
-    return windows.reshape(
-        -1, call.groups, channels // call.groups * math.prod(call.kernel)
-    ).transpose(0, 1)
+    looked_at = torch.arange(
+        0, math.prod(positions), _step(math.prod(positions), most, outputs[-1])
+    )
+    image, *corner = torch.unravel_index(looked_at, positions)
+    corners, taps = image, torch.zeros(1, dtype=torch.long)
+    for at, size, k, s, d in zip(corner, sizes, call.kernel, stride, call.dilation, strict=True):
+        corners = corners * size + at * s
+        taps = (taps[:, None] * size + torch.arange(0, k * d, d)).flatten()
+    places = x.movedim(1, -1).reshape(-1, channels)
+    chosen = (corners[:, None] + taps).flatten().to(x.device)
+    windows = places.index_select(0, chosen).view(len(corners), len(taps), channels)
+    return (
+        windows.transpose(1, 2)
+        .reshape(len(corners), call.groups, channels // call.groups * len(taps))
+        .transpose(0, 1)
+    )
 
 
 def values(call: LayerCall, most: int = MOST_ROWS) -> Tensor:
