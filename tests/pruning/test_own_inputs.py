@@ -146,6 +146,42 @@ def test_equal_channels_can_go_everywhere_without_a_loss() -> None:
     torch.testing.assert_close(answers(model, plan, new, x), whole, rtol=0.02, atol=2e-3)
 
 
+def test_the_new_bias_does_not_depend_on_the_one_before() -> None:
+    model, x = three("conv"), torch.randn(40, 3, 6, 6)
+    plan = ChannelGraph.trace(model, (x[:2],)).plan({"0": 5, "2": 4})
+    own, found = OwnInputs(model, x), []
+    for moved in (0.0, 3.0):
+        tensors = {name: tensor.detach() for name, tensor in first_names(model)[0].items()}
+        tensors |= plan.slice(tensors)
+        tensors["4.bias"] = tensors["4.bias"] + moved
+        with torch.no_grad(), plan.resized(model), own.refitting(plan, tensors):
+            functional_call(model, tensors, (x,))
+        found.append(tensors["4.bias"])
+    torch.testing.assert_close(found[0], found[1])
+
+
+class Tied(nn.Module):
+    """A layer whose weight is also multiplied with, under another name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.a, self.last = nn.Linear(4, 6), nn.Linear(6, 6), nn.Linear(6, 2)
+        self.b = self.a.weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.last(self.a(self.first(x).relu()).relu() @ self.b)
+        return out
+
+
+def test_a_weight_with_two_names_stays_as_it_is() -> None:
+    torch.manual_seed(0)
+    model, x = Tied().eval(), torch.randn(60, 4)
+    plan = ChannelGraph.trace(model, (x[:2],)).plan({"first": 4})
+    new, sliced = refitted(model, plan, x), plan.slice(first_names(model)[0])
+    name = next(iter({"a.weight", "b"} & set(new)))
+    assert torch.equal(new[name], sliced.get(name, model.b))
+
+
 class Twice(nn.Module):
     """A layer that is called twice reads two things, so no one refit is right."""
 
@@ -190,3 +226,34 @@ def test_what_the_original_heard_is_not_kept_alive_by_names_alone() -> None:
 def test_names_are_those_of_the_network() -> None:
     model = nn.Sequential(nn.Linear(2, 3))
     assert set(named(model).values()) == {"0.weight", "0.bias"}
+
+
+class Growing(nn.Module):
+    """A network whose second layer reads more places where the first one is narrow."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.last = nn.Linear(2, 6), nn.Linear(6, 6), nn.Linear(6, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x).relu()
+        if x.shape[1] < 6:
+            x = torch.cat([x, x])
+        out: Tensor = self.last(self.second(x).relu())
+        return out
+
+
+def test_a_layer_that_reads_other_places_than_in_the_original_stays_as_it_is() -> None:
+    torch.manual_seed(0)
+    model, x = Growing().eval(), torch.randn(40, 2)
+    plan = ChannelGraph.trace(model, (x[:2],), verify=False).plan({"first": 4})
+    new, sliced = refitted(model, plan, x), plan.slice(model.state_dict())
+    assert torch.equal(new["second.weight"], sliced["second.weight"])
+
+
+def test_a_network_of_double_precision_keeps_its_type() -> None:
+    model, x = three("conv").double(), torch.randn(20, 3, 6, 6, dtype=torch.float64)
+    plan = ChannelGraph.trace(model, (x[:2],)).plan({"0": 5})
+    new = refitted(model, plan, x)
+    assert {tensor.dtype for tensor in new.values()} == {torch.float64}
+    assert not torch.equal(new["2.weight"], plan.slice(model.state_dict())["2.weight"])

@@ -33,29 +33,30 @@ class OwnInputs:
     """
 
     def __init__(self, model: nn.Module, x: Tensor) -> None:
-        self._x = x
-        self._centred = any(name.endswith("running_mean") for name in first_names(model)[0])
+        first, aliases = first_names(model)
+        tensors = {name: tensor.detach() for name, tensor in first.items()}
+        self._centred = any(name.endswith("running_mean") for name in tensors)
         self._wanted: dict[str, Tensor] = {}
         self._biases: dict[str, str] = {}
-        again: set[str] = set()
+        several = {name for alias, name in aliases.items() if alias != name}
 
         def hear(call: LayerCall) -> None:
             weight = tensors[call.weight]
             if call.weight in self._wanted or (call.transposed and call.groups > 1):
-                again.add(call.weight)
+                several.add(call.weight)
                 return
-            matrices = as_matrices(weight, call.groups, transposed=call.transposed).flatten(2)
+            matrices = _matrices(call, weight).flatten(2)
             outputs = torch.bmm(_rows(call), matrices.transpose(1, 2)).transpose(0, 1).flatten(1)
-            self._wanted[call.weight] = outputs + (tensors[call.bias] if call.bias else 0.0)
+            self._wanted[call.weight] = outputs + (tensors[call.bias].float() if call.bias else 0.0)
             self._biases[call.weight] = call.bias
 
-        tensors = {name: tensor.detach() for name, tensor in first_names(model)[0].items()}
         with torch.no_grad(), LayerCalls(named(model), hear):
             model(x)
         biases = list(self._biases.values())
-        shared = {name for name in biases if name and biases.count(name) > 1}
-        for name in again | {w for w, bias in self._biases.items() if bias in shared}:
-            self._wanted.pop(name, None)
+        several |= {name for name in biases if name and biases.count(name) > 1}
+        for weight, bias in self._biases.items():
+            if weight in several or bias in several:
+                del self._wanted[weight]
 
     @contextmanager
     def refitting(self, plan: PruningPlan, tensors: MutableMapping[str, Tensor]) -> Iterator[None]:
@@ -79,7 +80,9 @@ class OwnInputs:
             stays = kept.get((call.weight, 1 if call.transposed else 0))
             if stays is not None:
                 wanted = wanted[:, torch.tensor(stays, device=wanted.device)]
-            _refit(call, wanted, tensors, centred=self._centred)
+            rows = _rows(call)
+            if len(wanted) == rows.shape[1]:  # else a network whose sizes depend on its widths
+                _refit(call, rows, wanted, tensors, centred=self._centred)
 
         names = {id(tensor): name for name, tensor in tensors.items()}
         with LayerCalls(names, hear):
@@ -87,11 +90,11 @@ class OwnInputs:
 
 
 def _refit(
-    call: LayerCall, wanted: Tensor, tensors: Mapping[str, Tensor], *, centred: bool
+    call: LayerCall, rows: Tensor, wanted: Tensor, tensors: Mapping[str, Tensor], *, centred: bool
 ) -> None:
-    """Write the weight, and the bias, whose outputs come nearest to (rows, outputs)."""
-    weight, rows = tensors[call.weight], _rows(call)
-    matrices = as_matrices(weight, call.groups, transposed=call.transposed)
+    """Write the weight, and the bias, whose outputs for the rows come nearest to (n, outputs)."""
+    weight = tensors[call.weight]
+    matrices = _matrices(call, weight)
     goal = wanted.view(len(wanted), call.groups, -1).transpose(0, 1)
     takes_mean = bool(call.bias) or (centred and weight.dim() > 2)
     zero = torch.zeros((), device=weight.device)
@@ -102,6 +105,11 @@ def _refit(
     if call.bias:
         missing = goal_mean - torch.bmm(mean, found.transpose(1, 2))
         tensors[call.bias].copy_(missing.flatten())
+
+
+def _matrices(call: LayerCall, weight: Tensor) -> Tensor:
+    """Return a weight as it multiplies rows: (groups, outputs, inputs, taps)."""
+    return as_matrices(weight, call.groups, transposed=call.transposed).float()
 
 
 def _rows(call: LayerCall) -> Tensor:
