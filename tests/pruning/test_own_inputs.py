@@ -165,11 +165,12 @@ class Tied(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.first, self.a, self.last = nn.Linear(4, 6), nn.Linear(6, 6), nn.Linear(6, 2)
+        self.first, self.second = nn.Linear(4, 6), nn.Linear(6, 6)
+        self.a, self.last = nn.Linear(6, 6), nn.Linear(6, 2)
         self.b = self.a.weight
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.last(self.a(self.first(x).relu()).relu() @ self.b)
+        out: Tensor = self.last(self.a(self.second(self.first(x).relu()).relu()).relu() @ self.b)
         return out
 
 
