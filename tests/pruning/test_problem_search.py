@@ -39,7 +39,7 @@ def test_the_cost_is_the_fitness_plus_the_penalised_share_of_macs(fitness: str) 
     x = problem.canonical(problem.space.decode(np.full((1, len(problem.space)), 0.4)))
     evaluation = problem.evaluate(x, Seeds(0, range(1)), np.inf)
     counts = problem.constraints.counts(x)[0]
-    small = problem.scorer.inherit(counts)
+    small = problem.scorer.refitted(counts)
     share = int(problem.graph.macs(counts[None])[0]) / int(
         problem.graph.macs(problem.graph.widths[None])[0]
     )

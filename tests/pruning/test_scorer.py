@@ -76,7 +76,7 @@ def test_the_score_is_that_of_the_network_which_is_inherited(name: str) -> None:
     for found, counts in itertools.product(
         (ready(name), anew(ready(name), moments={})), structures(ready(name))
     ):
-        score, small = found.score(counts), found.inherit(counts)
+        score, small = found.score(counts), found.refitted(counts)
         assert not any(module.training for module in small.modules())
         accuracy, loss = accuracy_and_loss(small, found.images)
         assert score.accuracy == accuracy
@@ -90,7 +90,7 @@ def test_without_refitting_it_is_the_pruned_network_recalibrated(name: str) -> N
     for counts in structures(found):
         small = found.plan(counts).apply(found.model)
         recalibrate(small, found.calibration.x, batch=found.batch)
-        wanted, inherited = small.state_dict(), found.inherit(counts).state_dict()
+        wanted, inherited = small.state_dict(), found.refitted(counts).state_dict()
         for tensor, expected in wanted.items():
             if tensor.endswith("num_batches_tracked"):
                 continue
@@ -192,7 +192,7 @@ def test_a_network_without_normalisation_is_scored_too() -> None:
     gains = []
     for counts in structures(found, 6)[1:]:
         score = found.score(counts)
-        assert score.accuracy == accuracy_and_loss(found.inherit(counts), found.images)[0]
+        assert score.accuracy == accuracy_and_loss(found.refitted(counts), found.images)[0]
         gains.append(score.loss < inherited.score(counts).loss)
     assert sum(gains) >= 4, "refitting should help nearly always"
 
@@ -206,7 +206,7 @@ def test_signals_are_scored_as_images_are() -> None:
     moments = measure_moments(model, set(graph.reads), x)
     found = Scorer(graph, model, graph.scores("l1"), moments, data, data, batch=20)
     counts = np.array([4, 3])
-    assert found.score(counts).accuracy == accuracy_and_loss(found.inherit(counts), data)[0]
+    assert found.score(counts).accuracy == accuracy_and_loss(found.refitted(counts), data)[0]
 
 
 def test_the_whole_network_scores_as_the_network_recalibrated() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from swarmopt_pruning import ChannelPruning, load_data, winner
 from swarmopt_pruning.train import Recipe
@@ -17,24 +17,49 @@ def ruined(model: nn.Module, *_: Any, **__: Any) -> None:
             tensor.zero_()
 
 
-def unchanged(model: nn.Module, *_: Any, **__: Any) -> None:
-    model.eval()
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("training", [ruined, unchanged])
+@pytest.mark.parametrize("harm", [True, False])
 def test_fine_tuning_that_does_harm_is_taken_back_and_said(
-    training: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    harm: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     problem = ChannelPruning(model="digits-cnn", epochs=6)
     data, scorer = load_data("digits"), problem.scorer
     counts = problem.constraints.counts(np.zeros((1, len(problem.space))))[0] + 4
-    monkeypatch.setattr(winner, "train", training)
+
+    def level(model: nn.Module, *_: Any, **__: Any) -> None:
+        model.load_state_dict(scorer.refitted(counts).state_dict())
+
+    monkeypatch.setattr(winner, "train", ruined if harm else level)
     small = winner.fine_tuned(
         scorer, counts, data.train, data.held_out, Recipe(epochs=1, rate=0.5), seed=0, folder=None
     )
     x = data.held_out.x[:50]
-    torch.testing.assert_close(small(x), scorer.inherit(counts)(x))
+    torch.testing.assert_close(small(x), scorer.refitted(counts)(x))
     said = [r.getMessage() for r in caplog.records if "made the network worse" in r.getMessage()]
-    assert len(said) == (training is ruined)
+    assert len(said) == harm
     assert all("finetune_rate=0.05" in text for text in said)
+
+
+@pytest.mark.parametrize("epochs", [0, 1])
+def test_training_begins_with_other_weights_than_are_scored(
+    epochs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problem = ChannelPruning(model="digits-cnn", epochs=2)
+    data, scorer = load_data("digits"), problem.scorer
+    counts = problem.constraints.counts(np.zeros((1, len(problem.space))))[0] + 4
+    begun: list[Tensor] = []
+    x = data.held_out.x[:50]
+
+    def heard(model: nn.Module, *_: Any, **__: Any) -> None:
+        begun.append(model.eval()(x))
+
+    monkeypatch.setattr(winner, "train", heard)
+    small = winner.fine_tuned(
+        scorer, counts, data.train, data.held_out, Recipe(epochs=epochs), seed=0, folder=None
+    )
+    assert len(begun) == epochs
+    for answers in begun:
+        torch.testing.assert_close(answers, scorer.inherit(counts)(x))
+        assert not torch.allclose(answers, scorer.refitted(counts)(x))
+    if not epochs:
+        torch.testing.assert_close(small(x), scorer.refitted(counts)(x))

@@ -107,10 +107,21 @@ class Scorer:
         return self.graph.plan(choice, importance=self.channel_scores)
 
     def inherit(self, counts: NDArray[np.int64]) -> nn.Module:
-        """Return the smaller network, refitted and with statistics of its own."""
+        """Return the smaller network that a training begins with.
+
+        Its layers are refitted to the inputs they keep, not to what they read in the smaller
+        network: that makes it right more often before a training, and less often after one.
+        """
+        return self._built(counts, own=False)
+
+    def refitted(self, counts: NDArray[np.int64]) -> nn.Module:
+        """Return the smaller network that is scored, for use without a training."""
+        return self._built(counts, own=True)
+
+    def _built(self, counts: NDArray[np.int64], *, own: bool) -> nn.Module:
         plan = self.plan(counts)
         small = plan.apply(self.model)
-        tensors = self._measured(plan)
+        tensors = self._measured(plan, own=own)
         with torch.no_grad():
             for name, tensor in first_names(small)[0].items():
                 if name in tensors:
@@ -126,7 +137,7 @@ class Scorer:
                 rest.
         """
         plan = self.plan(counts)
-        tensors = folded(self._measured(plan), self._pairs, self._eps)
+        tensors = folded(self._measured(plan, own=True), self._pairs, self._eps)
         if self.dtype is not torch.float32:
             tensors = {
                 name: tensor.to(self.dtype) if tensor.is_floating_point() else tensor
@@ -156,12 +167,17 @@ class Scorer:
                 break
         return Score(right, seen, len(self.images), loss / seen, brier / seen)
 
-    def _measured(self, plan: PruningPlan) -> dict[str, Tensor]:
-        """Return the tensors of a candidate: sliced, refitted, with statistics of its own."""
+    def _measured(self, plan: PruningPlan, *, own: bool) -> dict[str, Tensor]:
+        """Return the tensors of a candidate: sliced, refitted, with statistics of its own.
+
+        Args:
+            plan: of it.
+            own: whether layers are refitted to what they read there, too.
+        """
         with torch.no_grad():
             tensors = self._tensors | self._reconstruction.sliced(plan)
-            own = self._own if plan.cuts else None  # made before a layer is resized
-            if not self._norms and own is None:
+            refits = self._own if own and plan.cuts else None  # made before a layer is resized
+            if not self._norms and refits is None:
                 return tensors
             for name in self._norms:
                 mean = tensors[f"{name}.running_mean"]
@@ -172,7 +188,7 @@ class Scorer:
                 )
             first, *others = torch.split(self._calibration, self.batch)
             with plan.resized(self._measuring), _measuring(self._measuring, self._norms):
-                with own.refitting(plan, tensors) if own else nullcontext():
+                with refits.refitting(plan, tensors) if refits else nullcontext():
                     self._run(tensors, first)
                 for x in others if self._norms else ():
                     if len(x) > 1:

@@ -41,7 +41,8 @@ def fine_tuned(
 ) -> nn.Module:
     """Return the smaller network, fine-tuned with the original as its teacher.
 
-    Where it is right less often then than it was, it is returned as it was, and a warning says so.
+    Where it is right less often then than the refitted network that was scored, that is returned,
+    and a warning says so; without epochs it is returned as well.
 
     Args:
         scorer: of the search.
@@ -53,14 +54,15 @@ def fine_tuned(
         folder: where the plan is written, and a checkpoint, from which a second call goes on and
             ends with the same bits. None: nothing is kept.
     """
-    small = scorer.inherit(counts)
+    refitted = scorer.refitted(counts)
     file = None
     if folder is not None:
         scorer.plan(counts).save(folder / PLAN)  # what was found, whatever becomes of the rest
         file = folder / CHECKPOINT
+    if recipe.epochs == 0:
+        return refitted
     log.info("fine-tuning the winner for %s", count_text(recipe.epochs, "epoch"))
-    refitted = {name: tensor.clone() for name, tensor in small.state_dict().items()}
-    before = accuracy(small, unseen)
+    small, before = scorer.inherit(counts), accuracy(refitted, unseen)
     train(small, images, recipe, seed=seed, teacher=scorer.model, checkpoint=file)
     after = accuracy(small, unseen)
     if after < before:
@@ -71,7 +73,7 @@ def fine_tuned(
             100 * after,
             recipe.rate / LOWER,
         )
-        small.load_state_dict(refitted)
+        return refitted
     return small
 
 
