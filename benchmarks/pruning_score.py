@@ -22,6 +22,7 @@ Seconds of `rate` and `training` are of one core, those of `search` on the clock
 
 import copy
 import json
+import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -172,6 +173,8 @@ def whole_search(place: Bench) -> dict[str, Any]:
 def fine_tuning(place: Bench) -> dict[str, Any]:
     """Return the test accuracies before and after fine-tuning on all training images."""
     cell, records = Cell(RESNET, place.budget, "default", 1), Records(TABLE)
+    if FULL.key(cell) not in records.found:
+        sys.exit(f"run it first: python -m benchmarks.pruning --cells {cell.name}")
     counts = records.found[FULL.key(cell)]["counts"]
     data = load_data(FULL.data)
     small = place.scorer(reconstruct=True).inherit(np.array(list(counts.values())))
