@@ -11,7 +11,7 @@ from torch.func import functional_call
 
 from swarmopt_pruning import build
 from swarmopt_pruning.graph import ChannelGraph
-from swarmopt_pruning.layer_calls import LayerCall, LayerCalls, named
+from swarmopt_pruning.layer_calls import LayerCall, LayerCalls
 from swarmopt_pruning.models import MODELS
 from swarmopt_pruning.moments import as_matrices, patches, values
 from swarmopt_pruning.own_inputs import OwnInputs
@@ -48,8 +48,7 @@ def heard(
 ) -> dict[str, LayerCall]:
     """Return what each layer reads, in a network of other tensors."""
     calls: dict[str, LayerCall] = {}
-    names = {id(tensor): name for name, tensor in tensors.items()}
-    hears = LayerCalls(names, lambda call: calls.update({call.weight: call}))
+    hears = LayerCalls(tensors, lambda call: calls.update({call.weight: call}))
     with torch.no_grad(), plan.resized(model), hears:
         functional_call(model, dict(tensors), (x,))
     return calls
@@ -222,11 +221,6 @@ def test_what_the_original_heard_is_not_kept_alive_by_names_alone() -> None:
             functional_call(model, tensors, (x,))
         again = refitted(model, plan, x)
         assert all(torch.equal(tensors[name], again[name]) for name in again)
-
-
-def test_names_are_those_of_the_network() -> None:
-    model = nn.Sequential(nn.Linear(2, 3))
-    assert set(named(model).values()) == {"0.weight", "0.bias"}
 
 
 class Growing(nn.Module):

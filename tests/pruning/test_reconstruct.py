@@ -14,10 +14,11 @@ from torch.func import functional_call
 
 from swarmopt_pruning import least_squares, moments, reconstruct
 from swarmopt_pruning.graph import ChannelGraph
-from swarmopt_pruning.layer_calls import LayerCall, LayerCalls, named
+from swarmopt_pruning.layer_calls import LayerCall, LayerCalls
 from swarmopt_pruning.moments import as_matrices, measure_moments, patches, values
 from swarmopt_pruning.plan import PruningPlan
 from swarmopt_pruning.reconstruct import Reconstruction
+from swarmopt_pruning.trace import first_names
 
 Importance = Mapping[str, NDArray[np.float64]]
 WIDTH = 8
@@ -76,7 +77,10 @@ class Case:
     def reads(self) -> tuple[Tensor, LayerCall]:
         """The (groups, rows, columns) patches that the last layer reads."""
         calls: dict[str, LayerCall] = {}
-        with torch.no_grad(), LayerCalls(named(self.model), lambda c: calls.update({c.weight: c})):
+        with (
+            torch.no_grad(),
+            LayerCalls(first_names(self.model)[0], lambda c: calls.update({c.weight: c})),
+        ):
             self.model(self.x)
         call = calls[self.last]
         return (patches(call) if call.kernel else values(call)), call

@@ -1,4 +1,4 @@
-"""The score of a structure: that of the network which `inherit` builds, and nothing else moves."""
+"""The score of a structure: that of the network which `refitted` builds, and nothing else moves."""
 
 import copy
 import itertools
@@ -72,7 +72,7 @@ def anew(found: Scorer, **changes: Any) -> Scorer:
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_the_score_is_that_of_the_network_which_is_inherited(name: str) -> None:
+def test_the_score_is_that_of_the_network_which_is_refitted(name: str) -> None:
     for found, counts in itertools.product(
         (ready(name), anew(ready(name), moments={})), structures(ready(name))
     ):

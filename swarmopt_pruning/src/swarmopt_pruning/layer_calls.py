@@ -9,11 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
-
-from swarmopt_pruning.trace import first_names
 
 _CONVOLUTION = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
 _TRANSPOSED = (
@@ -65,22 +63,17 @@ class LayerCall:
     transposed: bool = False
 
 
-def named(model: nn.Module) -> dict[int, str]:
-    """Return the first names of a network's parameters and buffers, by `id`."""
-    return {id(tensor): name for name, tensor in first_names(model)[0].items()}
-
-
 class LayerCalls(TorchFunctionMode):
     """While it is entered, hands every call of a layer with a named weight to a function.
 
     Args:
-        names: of the weights and biases, by `id`.
+        tensors: the weights and biases, by name.
         heard: called before each of them.
     """
 
-    def __init__(self, names: Mapping[int, str], heard: Callable[[LayerCall], None]) -> None:
+    def __init__(self, tensors: Mapping[str, Tensor], heard: Callable[[LayerCall], None]) -> None:
         super().__init__()
-        self._names = names
+        self._names = {id(tensor): name for name, tensor in tensors.items()}
         self._heard = heard
 
     def __torch_function__(

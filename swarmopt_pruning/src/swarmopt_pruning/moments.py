@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from swarmopt_pruning.layer_calls import LayerCall, LayerCalls, named
+from swarmopt_pruning.layer_calls import LayerCall, LayerCalls
+from swarmopt_pruning.trace import first_names
 
 MOST_ROWS = 200_000
 """Patches of one layer that are looked at; more are thinned out evenly."""
@@ -126,7 +127,7 @@ def measure_moments(
             known.bias = ""
         known.add(rows)
 
-    with torch.no_grad(), LayerCalls(named(model), hear):
+    with torch.no_grad(), LayerCalls(first_names(model)[0], hear):
         for part in torch.split(x, batch):
             model(part)
     return {weight: moments for weight, moments in found.items() if weight not in mixed}

@@ -14,10 +14,11 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from swarmopt_pruning.layer_calls import LayerCall, LayerCalls, named
+from swarmopt_pruning.layer_calls import LayerCall, LayerCalls
 from swarmopt_pruning.least_squares import nearest
 from swarmopt_pruning.moments import as_matrices, as_weight, patches, values
 from swarmopt_pruning.plan import PruningPlan
+from swarmopt_pruning.reconstruct import normalised
 from swarmopt_pruning.trace import first_names
 
 ROWS = 2_000
@@ -33,9 +34,8 @@ class OwnInputs:
     """
 
     def __init__(self, model: nn.Module, x: Tensor) -> None:
-        first, aliases = first_names(model)
-        tensors = {name: tensor.detach() for name, tensor in first.items()}
-        self._centred = any(name.endswith("running_mean") for name in tensors)
+        tensors, aliases = first_names(model)
+        self._centred = normalised(tensors)
         self._wanted: dict[str, Tensor] = {}
         self._biases: dict[str, str] = {}
         several = {name for alias, name in aliases.items() if alias != name}
@@ -50,7 +50,7 @@ class OwnInputs:
             self._wanted[call.weight] = outputs + (tensors[call.bias].float() if call.bias else 0.0)
             self._biases[call.weight] = call.bias
 
-        with torch.no_grad(), LayerCalls(named(model), hear):
+        with torch.no_grad(), LayerCalls(tensors, hear):
             model(x)
         biases = list(self._biases.values())
         several |= {name for name in biases if name and biases.count(name) > 1}
@@ -84,8 +84,7 @@ class OwnInputs:
             if len(wanted) == rows.shape[1]:  # else a network whose sizes depend on its widths
                 _refit(call, rows, wanted, tensors, centred=self._centred)
 
-        names = {id(tensor): name for name, tensor in tensors.items()}
-        with LayerCalls(names, hear):
+        with LayerCalls(tensors, hear):
             yield
 
 

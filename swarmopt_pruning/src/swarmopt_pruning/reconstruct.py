@@ -51,11 +51,6 @@ class Reconstruction:
         """How many layers have each bias: one of several cannot follow all of them."""
         return Counter(found.bias for found in self.moments.values())
 
-    @cached_property
-    def _normalised(self) -> bool:
-        """Whether batch normalisation, measured anew, takes up the mean of convolutions."""
-        return any(name.endswith("running_mean") for name in self.tensors)
-
     def sliced(self, plan: PruningPlan) -> dict[str, Tensor]:
         """Return the tensors that a plan makes smaller, as `plan.slice` does, refitted.
 
@@ -90,7 +85,7 @@ class Reconstruction:
         name = moments.bias if self._readers[moments.bias] == 1 else ""
         bias = self.tensors[name].detach() if name else None
         full = as_matrices(weight.cpu(), groups, transposed=moments.transposed).double()
-        takes_mean = bias is not None or (weight.dim() > 2 and self._normalised)
+        takes_mean = bias is not None or (weight.dim() > 2 and normalised(self.tensors))
         covariance = moments.covariance(centred=takes_mean)
         kept = _kept_inputs(cut, groups, full.shape[2])
         new, shift = [], []
@@ -128,6 +123,11 @@ class Reconstruction:
             self._said.add(name)
             log.warning("the inputs of %s depend on each other: its ridge grows", name)
         return inherited if found.none else found.weights[0].T
+
+
+def normalised(tensors: Mapping[str, Tensor]) -> bool:
+    """Return whether batch normalisation, measured anew, takes up the mean of convolutions."""
+    return any(name.endswith("running_mean") for name in tensors)
 
 
 def _kept_inputs(cut: Cut, groups: int, size: int) -> Sequence[Tensor]:

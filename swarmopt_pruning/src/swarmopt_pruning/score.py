@@ -195,9 +195,9 @@ class Scorer:
                         self._run(tensors, x)
         return tensors
 
-    def _run(self, tensors: Mapping[str, Tensor], x: Tensor) -> None:
+    def _run(self, tensors: dict[str, Tensor], x: Tensor) -> None:
         """Run images through a candidate, so that its statistics are measured."""
-        functional_call(self._measuring, dict(tensors), (x,), tie_weights=self._shares)
+        functional_call(self._measuring, tensors, (x,), tie_weights=self._shares)
 
     @cached_property
     def _tensors(self) -> dict[str, Tensor]:
