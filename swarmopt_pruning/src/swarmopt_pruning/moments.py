@@ -140,7 +140,7 @@ def patches(call: LayerCall, most: int = MOST_ROWS) -> Tensor:
 
     Args:
         call: of a convolution.
-        most: of twice as many positions and more, some are left out evenly.
+        most: rows; of more positions some are left out, evenly.
     """
     x, stride, padding = call.x, call.stride, call.padding
     if call.transposed:  # a convolution of the input with zeros between its values
@@ -153,10 +153,7 @@ def patches(call: LayerCall, most: int = MOST_ROWS) -> Tensor:
         for size, k, s, d in zip(sizes, call.kernel, stride, call.dilation, strict=True)
     ]
     positions = (n, *outputs)
-    looked_at = torch.arange(
-        0, math.prod(positions), _step(math.prod(positions), most, outputs[-1])
-    )
-    image, *corner = torch.unravel_index(looked_at, positions)
+    image, *corner = torch.unravel_index(_spread_out(math.prod(positions), most), positions)
     corners, taps = image, torch.zeros(1, dtype=torch.long)
     for at, size, k, s, d in zip(corner, sizes, call.kernel, stride, call.dilation, strict=True):
         corners = corners * size + at * s
@@ -176,27 +173,24 @@ def values(call: LayerCall, most: int = MOST_ROWS) -> Tensor:
 
     Args:
         call: of any layer.
-        most: of twice as many places and more, some are left out evenly.
+        most: rows; of more places some are left out, evenly.
     """
     x = call.x if not call.kernel else call.x.movedim(1, -1)
     x = x.reshape(-1, call.groups, x.shape[-1] // call.groups)
-    sides = call.x.shape[2:] if call.kernel else call.x.shape[1:-1]
-    return x[:: _step(len(x), most, sides[-1] if sides else 1)].transpose(0, 1)
+    return x[_spread_out(len(x), most).to(x.device)].transpose(0, 1)
 
 
-def _step(n: int, most: int, side: int) -> int:
-    """Return the distance of places that are looked at, of all n in a row.
+def _spread_out(n: int, most: int) -> Tensor:
+    """Return the numbers of at most so many of n places, in order, spread out evenly.
 
-    Args:
-        n: places.
-        most: of twice as many and more, some are left out.
-        side: of the images; it has no divisor in common with the distance, or the same columns of
-            each image would be looked at.
+    The places are divided into stretches, and one of each is drawn, the same in every call: a fixed
+    distance could keep step with the rows and columns of images.
     """
-    step = max(1, n // most)
-    while math.gcd(step, side) > 1:
-        step -= 1
-    return step
+    if n <= most:
+        return torch.arange(n)
+    borders = torch.arange(most + 1) * n // most
+    drawn = torch.rand(most, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    return borders[:-1] + (drawn * borders.diff()).long()
 
 
 def as_matrices(weight: Tensor, groups: int, *, transposed: bool) -> Tensor:

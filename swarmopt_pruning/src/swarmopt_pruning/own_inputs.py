@@ -21,7 +21,7 @@ from swarmopt_pruning.plan import PruningPlan
 from swarmopt_pruning.reconstruct import normalised
 from swarmopt_pruning.trace import first_names
 
-ROWS = 2_000
+ROWS = 4_000
 """Places of its output that a layer is refitted by."""
 
 
