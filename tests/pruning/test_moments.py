@@ -1,7 +1,6 @@
 """What layers read, and its moments."""
 
 import copy
-import math
 from typing import Any
 
 import numpy as np
@@ -200,7 +199,7 @@ def test_thinned_places_are_spread_over_images_rows_and_columns(sides: tuple[int
             places = look(call, most).flatten()
             assert len(places) == most
             gaps = places.diff()
-            assert 1 <= float(gaps.min())
+            assert float(gaps.min()) >= 1
             assert float(gaps.max()) <= 2 * n_places / most + 1
             for number, modulus in ((sides[1], sides[1]), (sides[0], sides[0] * sides[1])):
                 seen = (places % modulus // (modulus // number)).long().bincount()
