@@ -93,7 +93,10 @@ class Problem(ABC):
         return np.empty((0, len(self.space)))
 
     def canonical(self, x: Matrix) -> Matrix:
-        """Return (n, d) the points that are meant by x: a repair to a budget, say. Default: x."""
+        """Return (n, d) the points that are meant by x: a repair to a budget, say. Default: x.
+
+        They lie in the space. It is they that are evaluated, recorded, and told to the algorithm.
+        """
         return x
 
     def finish(self, result: "Result", folder: Path | None) -> Mapping[str, Any]:  # noqa: ARG002 - the default has nothing to add

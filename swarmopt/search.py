@@ -143,8 +143,7 @@ class Search:
         candidates = self.algorithm.ask(self.state, self._streams.at(self._n_batches))
         n_given = min(len(self._x0), len(candidates))
         given, self._x0 = self._x0[:n_given], self._x0[n_given:]
-        candidates, points = self._laid_over(candidates, given)
-        return self._batch(candidates, self._canonical(points))
+        return self._batch(*self._meant(*self._laid_over(candidates, given)))
 
     def lay_over(self, batch: Batch, recorded: Matrix) -> Batch:
         """Return the batch that was asked for last, with points of a record as its first ones.
@@ -160,8 +159,8 @@ class Search:
         if self._cache is not None:
             self._cache.release(batch.x)
         recorded = recorded[: len(batch.candidates)]
-        candidates, points = self._laid_over(batch.candidates, recorded)
-        points = np.array(self._canonical(points))
+        candidates, points = self._meant(*self._laid_over(batch.candidates, recorded))
+        points = np.array(points)
         points[: len(recorded)] = recorded
         return self._batch(candidates, points)
 
@@ -205,14 +204,32 @@ class Search:
         self._waiting.append(batch)
         return batch
 
-    def _canonical(self, points: Matrix) -> Matrix:
-        canonical = self.problem.canonical(points)
+    def _meant(self, candidates: Candidates, points: Matrix) -> tuple[Candidates, Matrix]:
+        """Return the canonical points, and the candidates at them: what is told is what is learnt.
+
+        Raises:
+            ObjectiveError: The problem returns other than as many points of its space.
+        """
+        problem = self.problem
+        canonical = problem.canonical(points)
+        if canonical is points:
+            return candidates, points
         if canonical.shape != points.shape:
             raise ObjectiveError(
-                f"{self.problem.name}: canonical returned shape {canonical.shape} for points of "
+                f"{problem.name}: canonical returned shape {canonical.shape} for points of "
                 f"shape {points.shape}; expected the same"
             )
-        return canonical
+        moved = (canonical != points).any(axis=1)
+        if moved.any():
+            unit = candidates.unit.copy()
+            try:
+                unit[moved] = problem.space.encode(canonical[moved])
+            except ValueError as error:
+                raise ObjectiveError(
+                    f"{problem.name}: canonical returned a point outside the space: {error}"
+                ) from error
+            candidates = candidates.at(unit)
+        return candidates, canonical
 
     def tell(
         self,

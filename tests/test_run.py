@@ -3,6 +3,7 @@
 import math
 import random
 import warnings
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,6 +24,7 @@ from swarmopt import (
     algorithms,
     minimize,
 )
+from swarmopt.algorithms.random_search import RandomSearch
 from swarmopt.limits import Limits
 from swarmopt.search import Search
 
@@ -287,6 +289,44 @@ def test_a_canonical_point_is_what_is_evaluated_recorded_and_returned() -> None:
     assert set(result.history.x[:, 0]) == {0, 2, 4, 6, 8}
     assert result.status is Stop.STALLED
     assert result.nfev == 5
+
+
+def test_an_algorithm_is_told_of_the_canonical_points() -> None:
+    told: list[Array] = []
+
+    @dataclass(frozen=True)
+    class Listening(RandomSearch):
+        def tell(self, state: Any, candidates: Any, key: Any) -> Any:
+            told.append(candidates.unit)
+            return super().tell(state, candidates, key)
+
+    class Upper(FunctionProblem):
+        def canonical(self, x: Array) -> Array:
+            return np.where(x < 5, 10 - x, x)
+
+    space = Space([Integer(1, 9), Real(0, 10)])
+    x0 = np.array([[2, 3.5]])
+    result = minimize(
+        Upper(lambda x: float(x[0]), space),
+        budget=60,
+        seed=0,
+        history="all",
+        algorithm=Listening(),
+        x0=x0,
+    )
+    x = space.decode(np.concatenate(told))
+    np.testing.assert_allclose(x, result.history.x)
+    np.testing.assert_allclose(x[0], [8, 6.5])
+    assert (x >= 5).all()
+
+
+def test_canonical_points_outside_the_space_are_an_error() -> None:
+    class Far(FunctionProblem):
+        def canonical(self, x: Array) -> Array:
+            return np.asarray(x + 5)
+
+    with pytest.raises(ObjectiveError, match="far: canonical returned a point outside the space: "):
+        minimize(Far(sphere, Space([Integer(0, 9)]), name="far"), budget=100, seed=0)
 
 
 def test_canonical_points_of_another_shape_are_an_error_that_names_both() -> None:
