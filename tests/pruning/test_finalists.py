@@ -2,13 +2,14 @@
 
 import json
 import logging
-import math
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from swarmopt_pruning.finalists import Finalist, Trial, contenders, halved
+from swarmopt_pruning.report import choice
 
 Counts = tuple[int, ...]
 
@@ -17,7 +18,7 @@ class Training:
     """Stands for training: remembers what was asked for, and is as good as told."""
 
     def __init__(
-        self, accuracy: dict[Counts, float], loss: dict[Counts, float] | None = None
+        self, accuracy: dict[Counts, float], loss: dict[Counts, float | None] | None = None
     ) -> None:
         self.accuracy, self.loss = accuracy, loss or {}
         self.asked: list[tuple[Counts, int]] = []
@@ -48,9 +49,21 @@ def test_the_better_half_is_trained_for_twice_as_long_until_one_is_left() -> Non
 def test_the_least_loss_wins_whatever_the_accuracy_then_accuracy_then_the_first() -> None:
     level = dict.fromkeys(SIX, 0.5)
     assert halved(finalists(level), Training(level), epochs=1, file=None)[0].counts == (0, 0)
-    training = Training(SIX, {(4, 4): 0.5, (1, 1): math.inf})
+    training = Training(SIX, {(4, 4): 0.5, (1, 1): None})
     found = halved(finalists(SIX), training, epochs=1, file=None)
     assert [f.counts for f in found] == [(4, 4), (3, 3), (2, 2), (0, 0), (5, 5), (1, 1)]
+
+
+def test_where_every_training_diverges_the_order_of_the_scores_stays(tmp_path: Path) -> None:
+    file = tmp_path / "finalists.json"
+    ruined = Training(dict.fromkeys(SIX, 0.0), dict.fromkeys(SIX))
+    found = halved(finalists(SIX), ruined, epochs=1, file=file)
+    assert [f.counts for f in found[:1]] == list(SIX)[:1]
+    held = json.loads(file.read_text(), parse_constant=pytest.fail)
+    assert {trial["loss"] for trial in held.values()} == {None}
+    assert halved(finalists(SIX), Training({}), epochs=1, file=file) == found
+    line = choice([asdict(each) for each in found])
+    assert line == "chosen of 6 finalists by its score, as the training of every one diverged"
 
 
 @pytest.mark.parametrize("n", [0, 1])

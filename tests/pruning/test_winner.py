@@ -1,5 +1,7 @@
 """What becomes of the winner: its fine-tuning is kept where it was of use."""
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -38,6 +40,23 @@ def test_fine_tuning_that_does_harm_is_taken_back_and_said(
     said = [r.getMessage() for r in caplog.records if "made the network worse" in r.getMessage()]
     assert len(said) == harm
     assert all("finetune_rate=0.05" in text for text in said)
+
+
+def test_a_fine_tuning_that_diverges_leaves_the_network_as_it_was_refitted(
+    caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    problem = ChannelPruning(model="digits-cnn", epochs=2)
+    data, scorer = load_data("digits"), problem.scorer
+    counts = problem.constraints.counts(np.zeros((1, len(problem.space))))[0] + 4
+    recipe = Recipe(epochs=1, rate=10.0)
+    broken = replace(data.train, x=data.train.x * 1e30)
+    small = winner.fine_tuned(
+        scorer, counts, broken, data.held_out, recipe, seed=0, folder=tmp_path
+    )
+    x = data.held_out.x[:50]
+    torch.testing.assert_close(small(x), scorer.refitted(counts)(x))
+    (said,) = [r.getMessage() for r in caplog.records if "diverged" in r.getMessage()]
+    assert "it stays as it was refitted; a lower rate may do better: finetune_rate=1" in said
 
 
 @pytest.mark.parametrize("epochs", [0, 1])

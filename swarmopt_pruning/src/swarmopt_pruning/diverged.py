@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from swarmopt_pruning.checkpoint import TrainingState, state_of
-from swarmopt_pruning.errors import PruningError
+from swarmopt_pruning.errors import Diverged
 
 log = logging.getLogger(__name__)
 
@@ -29,11 +29,11 @@ def go_back(state: TrainingState, wrong: str, epoch: int, rate: float) -> None:
     """Put back the state after the last good epoch.
 
     Raises:
-        PruningError: There is none.
+        Diverged: There is none.
     """
-    cure = f"lower the learning rate (now {rate})"
+    cure = f"lower the learning rate (now {rate}), or scale images whose values are far above 1"
     if not state.best:
-        raise PruningError(f"training diverged: {wrong}; {cure}")
+        raise Diverged(f"training diverged: {wrong}; {cure}")
     with torch.no_grad():
         for name, tensor in state_of(state.model).items():
             tensor.copy_(state.best[name])

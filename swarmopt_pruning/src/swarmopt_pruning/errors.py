@@ -7,6 +7,7 @@
         ├── NotExportable   torch.export cannot turn the model into a graph
         ├── UnknownName     a group, importance or model that does not exist
         ├── PlanCorrupted   a file that is not a pruning plan, or not all of one
+        ├── Diverged        a training whose loss or weights are not finite
         └── PlanMismatch    a plan made for another model
 """
 
@@ -44,6 +45,10 @@ class UnknownName(PruningError):  # noqa: N818 - reads as a statement about the 
 
 class PlanCorrupted(PruningError):  # noqa: N818 - reads as a statement about the file
     """A plan file that cannot be trusted."""
+
+
+class Diverged(PruningError):  # noqa: N818 - reads as a statement about the training
+    """A training without a good epoch to go back to."""
 
 
 class PlanMismatch(PruningError):  # noqa: N818 - reads as a statement about plan and model

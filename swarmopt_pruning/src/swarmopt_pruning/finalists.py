@@ -9,6 +9,7 @@ compared by their cross-entropy on held-out images that no score has seen.
 
 import json
 import logging
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -34,12 +35,12 @@ class Trial:
     Attributes:
         epochs: of the training.
         accuracy: share of held-out images, unseen by the scores, that it was right on.
-        loss: its mean cross-entropy on them.
+        loss: its mean cross-entropy on them; None: the training diverged.
     """
 
     epochs: int
     accuracy: float
-    loss: float
+    loss: float | None
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,8 @@ class Finalist:
         spread, accuracy by twice.
         """
         last = self.trials[-1]
-        return len(self.trials), -last.loss, last.accuracy
+        loss = math.inf if last.loss is None else last.loss
+        return len(self.trials), -loss, last.accuracy
 
 
 def contenders(ordered: Iterable[Ints], known: Mapping[str, Ints], most: int) -> list[Finalist]:
@@ -122,7 +124,7 @@ def halved(
             if key not in done:
                 done[key] = trial(each.counts, round_epochs)
                 log.info(
-                    "finalist %d of %d (%s): %.2f %% after %s",
+                    "finalist %d of %d (%s): %.2f %% right after %s",
                     place + 1,
                     len(racing),
                     each.origin,
@@ -149,7 +151,7 @@ def _read(file: Path | None) -> dict[str, Trial]:
     try:
         document = json.loads(file.read_text("utf-8"))
         return {
-            str(key): Trial(int(t["epochs"]), float(t["accuracy"]), float(t["loss"]))
+            str(key): Trial(int(t["epochs"]), float(t["accuracy"]), _loss(t["loss"]))
             for key, t in document.items()
         }
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
@@ -157,7 +159,18 @@ def _read(file: Path | None) -> dict[str, Trial]:
         return {}
 
 
+def _loss(value: object) -> float | None:
+    """Return a loss that was kept.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if value is None or (isinstance(value, int | float) and math.isfinite(value)):
+        return value
+    raise ValueError(f"expected a loss or null, got {value!r}")
+
+
 def _write(file: Path | None, trials: Mapping[str, Trial]) -> None:
     if file is not None:
         document = {key: asdict(trial) for key, trial in trials.items()}
-        write_whole(file, json.dumps(document, indent=1).encode())
+        write_whole(file, json.dumps(document, indent=1, allow_nan=False).encode())

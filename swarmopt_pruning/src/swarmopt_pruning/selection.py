@@ -76,7 +76,8 @@ def chosen(
             train(small, images, each, seed=seed, teacher=scorer.model)
         except PruningError as error:  # the others may do better
             log.warning("a finalist is out: %s", error)
-            return Trial(epochs, 0.0, math.inf)
-        return Trial(epochs, *accuracy_and_loss(small, unseen))
+            return Trial(epochs, 0.0, None)
+        right, loss = accuracy_and_loss(small, unseen)
+        return Trial(epochs, right, loss if math.isfinite(loss) else None)
 
     return halved(racing, trial, epochs=recipe.epochs, file=file)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from swarmopt.words import count_text
 from swarmopt_pruning.data import Images
-from swarmopt_pruning.errors import PruningError
+from swarmopt_pruning.errors import Diverged, PruningError
 from swarmopt_pruning.files import part_of
 from swarmopt_pruning.loading import PLAN, WEIGHTS
 from swarmopt_pruning.plan import PruningPlan
@@ -41,8 +41,8 @@ def fine_tuned(
 ) -> nn.Module:
     """Return the smaller network, fine-tuned with the original as its teacher.
 
-    Where it is right less often then than the refitted network that was scored, that is returned,
-    and a warning says so; without epochs it is returned as well.
+    Where it is right less often then than the refitted network that was scored, or the training
+    diverges, that is returned, and a warning says so; without epochs it is returned as well.
 
     Args:
         scorer: of the search.
@@ -63,18 +63,24 @@ def fine_tuned(
         return refitted
     log.info("fine-tuning the winner for %s", count_text(recipe.epochs, "epoch"))
     small, before = scorer.inherit(counts), accuracy(refitted, unseen)
-    train(small, images, recipe, seed=seed, teacher=scorer.model, checkpoint=file)
-    after = accuracy(small, unseen)
-    if after < before:
-        log.warning(
-            "fine-tuning made the network worse, from %.2f %% to %.2f %% of held-out images right, "
-            "so it stays as it was refitted; a lower rate may do better: finetune_rate=%g",
-            100 * before,
-            100 * after,
-            recipe.rate / LOWER,
+    try:
+        train(small, images, recipe, seed=seed, teacher=scorer.model, checkpoint=file)
+    except Diverged as error:
+        wrong = str(error)
+    else:
+        after = accuracy(small, unseen)
+        if after >= before:
+            return small
+        wrong = (
+            f"fine-tuning made the network worse, from {before:.2%} to {after:.2%} right of the "
+            f"held-out images that no score saw"
         )
-        return refitted
-    return small
+    log.warning(
+        "%s; it stays as it was refitted; a lower rate may do better: finetune_rate=%g",
+        wrong,
+        recipe.rate / LOWER,
+    )
+    return refitted
 
 
 def check_winner(plan: PruningPlan, model: nn.Module, x: Tensor) -> None:
