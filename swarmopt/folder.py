@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import platform
+import shlex
 import shutil
 import sqlite3
 import stat
@@ -222,9 +223,15 @@ def _put(fresh: Path, path: Path, *, overwrite: bool) -> Path | None:
 
 
 def _exists(path: Path) -> FolderError:
+    resumed = ""
+    if (path / FILE).is_file() and not (path / RESULT).is_file():
+        resumed = (
+            f"it holds a run that has not ended; go on with it: swarmopt resume "
+            f"{shlex.quote(str(path))} (resume=True), "
+        )
     return FolderError(
-        f"{path} exists already and is left as it is; give another folder, or replace it with "
-        f"--overwrite (overwrite=True)"
+        f"{path} exists already and is left as it is; {resumed}give another folder, or replace it "
+        f"with --overwrite (overwrite=True)"
     )
 
 

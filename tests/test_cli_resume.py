@@ -95,7 +95,10 @@ def test_settings_that_name_code_are_named_again(
     command = f"swarmopt resume a --problem {mine.__name__}:make --set helper=os:getcwd"
     assert command in capsys.readouterr().err
     assert call(["resume", "a", *own[:2], "--set", "helper=os:listdir"]) == 2
-    assert "begun with another set" in capsys.readouterr().err
+    told = "another set.helper: recorded 'os:getcwd', given 'os:listdir'. Give"
+    assert told in capsys.readouterr().err
+    assert call(["resume", "a", *own, "--set", "other=2"]) == 2
+    assert "another set.other: recorded nothing, given 2" in capsys.readouterr().err
     assert call(command.split()[1:]) == 0
     assert record.count(Path("a")) == 60
 

@@ -22,6 +22,7 @@ from swarmopt import (
     Real,
     Result,
     Space,
+    Step,
     lock,
     minimize,
     record,
@@ -44,6 +45,21 @@ def test_the_folder_says_settings_versions_and_result(tmp_path: Path) -> None:
     assert summary["seed"] == 9
     assert summary["algorithm"] == "ssa"
     assert sorted(p.name for p in (tmp_path / "new").iterdir()) == ["run"]
+
+
+def test_a_run_that_has_not_ended_is_said_to_be_resumable(tmp_path: Path) -> None:
+    folder = tmp_path / "my run"
+
+    def stop(intermediate_result: Step) -> None:
+        raise KeyError("as if killed")
+
+    with pytest.raises(KeyError):
+        minimize(sphere, BOUNDS, budget=300, seed=0, run_dir=folder, callback=stop)
+    with pytest.raises(FolderError, match=r"go on with it: swarmopt resume '.*/my run' \(resume"):
+        minimize(sphere, BOUNDS, budget=300, seed=0, run_dir=folder)
+    minimize(sphere, BOUNDS, budget=300, seed=0, run_dir=folder, resume=True)
+    with pytest.raises(FolderError, match=r"as it is; give another folder"):
+        minimize(sphere, BOUNDS, budget=300, seed=0, run_dir=folder)
 
 
 def test_an_existing_folder_is_refused_and_left_alone(tmp_path: Path) -> None:

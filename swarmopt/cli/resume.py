@@ -15,7 +15,7 @@ from swarmopt.cli.help import examples
 from swarmopt.cli.session import carry_out, document, set_up
 from swarmopt.errors import FolderError, SettingError
 from swarmopt.report.reproduce import code, resume_command
-from swarmopt.resuming import recorded
+from swarmopt.resuming import difference, recorded, shown
 from swarmopt.terminal import printable
 
 
@@ -87,13 +87,18 @@ def _check_named(
 ) -> None:
     """Raise SettingError unless the command names all code of the run, and nothing else."""
     repeated = overlay(settings, named, assignments)
-    for key in ("problem", "algorithm", "set"):
-        if getattr(repeated, key) != getattr(settings, key):
-            raise SettingError(
-                f"the run was begun with another {key}: recorded "
-                f"{printable(repr(getattr(settings, key)))}, given "
-                f"{getattr(repeated, key)!r}. Give the recorded one to go on"
-            )
+    keys = ("problem", "algorithm", "set")
+    now = {key: getattr(repeated, key) for key in keys}
+    found = difference({key: getattr(settings, key) for key in keys}, now)
+    new = now["set"].keys() - settings.set.keys()
+    if not found and new:
+        found = f"set.{min(new)}", None, now["set"][min(new)]
+    if found:
+        key, (recorded_as, given_as) = printable(found[0]), shown(*found[1:])
+        raise SettingError(
+            f"the run was begun with another {key}: recorded {recorded_as}, given {given_as}. Give "
+            f"the recorded one to go on"
+        )
     needed = dict(code(document(settings)))
     given = {f"--{key}" for key in named} | {
         f"--set {a.partition('=')[0].strip()}" for a in assignments
