@@ -156,6 +156,7 @@ def check_free(path: Path, *, overwrite: bool, artefacts: Iterable[str] = ()) ->
     try:
         path = path.resolve()
         if not path.exists():
+            _check_writable(path)
             return
         inside = sorted(entry.name for entry in path.iterdir())
     except NotADirectoryError:
@@ -179,6 +180,18 @@ def check_free(path: Path, *, overwrite: bool, artefacts: Iterable[str] = ()) ->
             f"overwritten; move it away, or give another folder"
         )
     lock.check_unused(path)
+
+
+def _check_writable(path: Path) -> None:
+    """Raise FolderError where the folder that a path would be made in is none that we write to."""
+    above = next(parent for parent in path.parents if parent.exists())
+    if not above.is_dir():
+        raise FolderError(f"no run folder can be made at {path}: {above} is a file")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise FolderError(
+            f"no run folder can be made at {path}: {above} may not be written to. Give a folder "
+            f"that you may write to"
+        )
 
 
 def enter(path: Path) -> RunFolder:

@@ -409,7 +409,7 @@ class Search:
             Stop.TIME: f"{limits.max_time} seconds have passed",
             Stop.CALLBACK: "the callback ended the run",
             Stop.EXHAUSTED: "every point of the space is evaluated",
-            Stop.STALLED: f"no new point in {STALLED_AFTER} batches",
+            Stop.STALLED: f"no new point in {STALLED_AFTER} batches: all they asked for was known",
             Stop.RUNNING: "the run is not over",
         }[self.stop]
         if not self._best_key < INFEASIBLE:

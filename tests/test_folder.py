@@ -47,6 +47,22 @@ def test_the_folder_says_settings_versions_and_result(tmp_path: Path) -> None:
     assert sorted(p.name for p in (tmp_path / "new").iterdir()) == ["run"]
 
 
+def test_a_folder_that_cannot_be_made_is_refused_before_anything_is_prepared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Slow(FunctionProblem):
+        def prepare(self) -> None:
+            pytest.fail("prepared in vain")
+
+    problem = Slow(sphere, Space([Real(0, 1)]))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FolderError, match=r"run: .*file is a file"):
+        minimize(problem, budget=30, run_dir=tmp_path / "file" / "deep" / "run")
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(FolderError, match=r"may not be written to. Give a folder"):
+        minimize(problem, budget=30, run_dir=tmp_path / "new" / "run")
+
+
 def test_a_run_that_has_not_ended_is_said_to_be_resumable(tmp_path: Path) -> None:
     folder = tmp_path / "my run"
 
