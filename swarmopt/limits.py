@@ -6,6 +6,10 @@ from typing import Any
 import numpy as np
 
 from swarmopt.errors import SettingError
+from swarmopt.result import Stop
+from swarmopt.words import plural
+
+STALLED_AFTER = 100  # batches without a new point
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,20 @@ class Limits:
             object.__setattr__(self, name, float(value))
         if self.max_time is not None and self.max_time <= 0:
             raise SettingError(f"max_time: expected seconds > 0, got {self.max_time!r}")
+
+    def why(self, stop: Stop) -> str:
+        """Return why a run under these limits is over."""
+        one = "evaluation"
+        return {
+            Stop.BUDGET: f"the budget of {self.budget} {plural(self.budget, one)} is spent",
+            Stop.TARGET: f"a cost of at most {self.target} was found",
+            Stop.PATIENCE: f"no better point in {self.patience} {plural(self.patience, one)}",
+            Stop.TIME: f"{self.max_time} seconds have passed",
+            Stop.CALLBACK: "the callback ended the run",
+            Stop.EXHAUSTED: "every point of the space is evaluated",
+            Stop.STALLED: f"no new point in {STALLED_AFTER} batches: all they asked for was known",
+            Stop.RUNNING: "the run is not over",
+        }[stop]
 
 
 def check_count(name: str, value: Any, least: int = 1, *, optional: bool = True) -> None:

@@ -17,14 +17,12 @@ from swarmopt.clock import Clock
 from swarmopt.errors import AllFailedError, ObjectiveError, SettingError
 from swarmopt.evaluate.cache import Cache
 from swarmopt.evaluation import INFEASIBLE, Evaluation, Outcome
-from swarmopt.limits import Limits, check_count
+from swarmopt.limits import STALLED_AFTER, Limits, check_count
 from swarmopt.problem import Problem
 from swarmopt.race import Race
 from swarmopt.result import History, Result, Step, Stop
 from swarmopt.types import Integers, Matrix, Vector
 from swarmopt.words import plural
-
-STALLED_AFTER = 100  # batches without a new point
 
 
 class Search:
@@ -401,21 +399,11 @@ class Search:
         )
 
     def _message(self) -> str:
-        limits, what = self.limits, "evaluation"
-        message = {
-            Stop.BUDGET: f"the budget of {limits.budget} {plural(limits.budget, what)} is spent",
-            Stop.TARGET: f"a cost of at most {limits.target} was found",
-            Stop.PATIENCE: f"no better point in {limits.patience} {plural(limits.patience, what)}",
-            Stop.TIME: f"{limits.max_time} seconds have passed",
-            Stop.CALLBACK: "the callback ended the run",
-            Stop.EXHAUSTED: "every point of the space is evaluated",
-            Stop.STALLED: f"no new point in {STALLED_AFTER} batches: all they asked for was known",
-            Stop.RUNNING: "the run is not over",
-        }[self.stop]
+        message = self.limits.why(self.stop)
         if not self._best_key < INFEASIBLE:
             message += "; no feasible point was found"
         if self.n_failed:
-            message += f"; {self.n_failed} {plural(self.n_failed, what)} failed"
+            message += f"; {self.n_failed} {plural(self.n_failed, 'evaluation')} failed"
         if not self.identical:
             message += "; resumed, not bit-identical"
         return message

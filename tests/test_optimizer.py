@@ -19,7 +19,7 @@ from swarmopt import (
 )
 from swarmopt.algorithm import Candidates
 from swarmopt.algorithms import RandomSearch
-from swarmopt.search import STALLED_AFTER
+from swarmopt.limits import STALLED_AFTER
 
 BOUNDS = [(-5.0, 5.0)] * 3
 
