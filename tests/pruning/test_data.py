@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from swarmopt import SettingError
-from swarmopt_pruning import Images, PruningError, UnknownName, load_data, split
+from swarmopt_pruning import Images, PruningError, Splits, UnknownName, load_data, split
 
 MODULE = """
 import numpy as np
@@ -27,6 +27,11 @@ def splits():
 
 def nothing():
     return 3
+
+def three():
+    return (*images(40), images(9)[0])
+
+network = torch.nn.Identity()
 
 def broken():
     raise RuntimeError("no disk")
@@ -88,7 +93,11 @@ def test_data_of_the_users_own() -> None:
         ("digit", UnknownName, "did you mean 'digits'"),
         ("own_data.arrays", UnknownName, "did you mean 'own_data:arrays'"),
         ("own_data:array", SettingError, "did you mean 'arrays'"),
-        ("own_data:nothing", PruningError, "expected Splits or"),
+        ("own_data:nothing", PruningError, "expected Splits or .*, got a int"),
+        ("own_data:three", PruningError, "expected Splits or .*, got a tuple of 3 values"),
+        ("own_data:network", SettingError, "expected a function, got a network, Identity; write"),
+        ("own_data", UnknownName, "one of your own is given as package.module:function"),
+        ("", PruningError, "data is empty; expected digits, fashion-mnist, cifar10, ./folder"),
         ("own_data:broken", SettingError, "raised RuntimeError: no disk"),
         ("no_such_module:f", SettingError, "cannot be imported"),
     ],
@@ -105,22 +114,82 @@ def zeros(n: int, size: int = 2) -> Any:
 TEST = (zeros(2), np.arange(2))
 
 
+def with_one(values: Any, index: int, value: float) -> Any:
+    """Return numbers with another one for one image."""
+    changed = values.astype(float)
+    changed[index] = value
+    return changed
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ((zeros(4), np.arange(3), *TEST), "one label"),
         ((zeros(8), np.arange(8), zeros(2, 3), np.arange(2)), "different"),
         ((zeros(8), -np.arange(8), *TEST), "from 0"),
-        ((zeros(8), np.zeros(8), *TEST), "same label"),
+        ((zeros(8), np.zeros(8), *TEST), "train: expected images of two .* same label, 0, for 6"),
+        ((zeros(8), np.arange(8), zeros(2), np.ones(2)), "test: expected .* same label, 1, for 2"),
         ((zeros(1), np.zeros(1), *TEST), "cannot be split"),
-        ((zeros(8) + np.nan, np.arange(8), *TEST), "NaN"),
-        ((zeros(0), np.zeros(0), *TEST), "at least one"),
-        ((zeros(8), np.arange(8) + 0.7, *TEST), "whole numbers as labels"),
-        ((zeros(8), list("abcdefgh"), *TEST), "expected numbers as labels"),
-        (([np.zeros(2), np.zeros(3)], np.arange(2), *TEST), "the images are no array"),
-        ((np.array([object()] * 8), np.arange(8), *TEST), "expected numbers as images"),
+        (
+            (with_one(zeros(8), 5, np.nan), np.arange(8), *TEST),
+            r"training images: expected finite pixels, got nan for image 5 \(1 of 8",
+        ),
+        (
+            (zeros(8), np.arange(8), with_one(zeros(2), 1, np.inf), np.arange(2)),
+            r"test images: expected finite pixels, got inf for image 1 \(1 of 2",
+        ),
+        (
+            (zeros(8) + 1e300, np.arange(8), *TEST),
+            r"float32 can hold, up to 3\.4e\+38, got 1e\+300 for image 0 \(8 of 8",
+        ),
+        ((zeros(0), np.zeros(0), *TEST), "training images: expected at least one"),
+        ((zeros(8), np.arange(8), zeros(0), np.zeros(0)), "test images: expected at least one"),
+        ((zeros(8), np.arange(8) + 0.7, *TEST), r"whole numbers from 0, got 0\.7 for image 0"),
+        ((zeros(8), with_one(np.arange(8), 3, np.nan), *TEST), r"got nan for image 3 \(1 of 8"),
+        ((zeros(8), with_one(np.arange(8), 7, 1e30), *TEST), r"got 1e\+30 for image 7 \(1 of 8"),
+        ((zeros(8), list("abcdefgh"), *TEST), "expected numbers as training labels"),
+        (([np.zeros(2), np.zeros(3)], np.arange(2), *TEST), "the training images are no array"),
+        ((np.array([object()] * 8), np.arange(8), *TEST), "expected numbers as training images"),
     ],
 )
 def test_images_that_do_not_fit_are_named(arguments: tuple[Any, ...], message: str) -> None:
     with pytest.raises(PruningError, match=message):
         split(*arguments)
+
+
+def made(n: int = 8, n_classes: int = 2) -> Images:
+    return Images(torch.zeros(n, 1, 2, 2), torch.arange(n) % n_classes)
+
+
+@pytest.mark.parametrize(
+    ("name", "part", "message"),
+    [
+        ("test", None, "Splits: expected Images as test, got NoneType"),
+        ("held_out", (1, 2), "Splits: expected Images as held_out, got tuple"),
+        ("train", Images(made().x.double(), made().y), r"train: .* torch.float32, got .*float64"),
+        (
+            "test",
+            Images(made().x, made().y.float()),
+            r"test: .*labels of torch.int64, got .*\.long",
+        ),
+        ("test", Images(made().x, made().y - 1), r"test: .* from 0, got -1 for image 0 \(4 of 8"),
+    ],
+)
+def test_splits_of_the_users_own_are_checked_set_by_set(name: str, part: Any, message: str) -> None:
+    whole = {"train": made(), "held_out": made(), "test": made(), name: part}
+    with pytest.raises(PruningError, match=message):
+        Splits(**whole)
+
+
+def test_images_are_tensors_with_finite_pixels() -> None:
+    arrays: Any = zeros(4), np.arange(4)
+    with pytest.raises(
+        PruningError, match=r"a tensor of images, got ndarray \(4, 1, 2, 2\); .*split"
+    ):
+        Images(*arrays)
+    with pytest.raises(PruningError, match="a tensor of labels, got ndarray"):
+        Images(made(4).x, arrays[1])
+    x = made().x.clone()
+    x[3, 0, 1, 1] = torch.inf
+    with pytest.raises(PruningError, match=r"finite pixels, got inf for image 3 \(1 of 8 images"):
+        Images(x, made().y)

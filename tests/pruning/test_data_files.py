@@ -124,17 +124,17 @@ GOOD = idx(np.arange(40) % 3)
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        (LABELS, b"", "got 0x"),
+        (LABELS, b"", "the file is empty; get the file anew"),
         (LABELS, GOOD[:6], "header ends after 6 bytes"),
         (LABELS, idx(pictures(4, 2, 2)), "begins with 0x00000801, got 0x00000803"),
-        (LABELS, b"PK\x03\x04" + GOOD, "got 0x504b0304"),
+        (LABELS, b"PK\x03\x04" + GOOD, "got 0x504b0304; get the file anew"),
         (IMAGES, idx(pictures(40, 20), magic=b"\0\0\x0d\x03", sizes=(40, 5, 4)), "got 0x00000d03"),
         (LABELS, GOOD[:-1], "promises 40 bytes|expected 40 bytes"),
         (LABELS, GOOD + b"\0", "there are more"),
         (LABELS, idx([], sizes=(0,)), "at least one byte"),
         (LABELS, idx(np.arange(39) % 3), "40 images, .* 39 labels"),
         (LABELS, idx(np.ones(40)), "all labels are 1"),
-        (TEST_LABELS, idx(np.arange(12) % 4), r"0 to 2, got \[3\]"),
+        (TEST_LABELS, idx(np.arange(12) % 4), r"0 to 2, got 3 for image 3 \(3 of 12"),
         (TEST_IMAGES, idx(pictures(12, 4, 5)), "training images are of"),
         (IMAGES, idx([1], magic=b"\0\0\x08\x03", sizes=(1 << 31, 1 << 31, 1 << 31)), "promises"),
     ],
@@ -188,7 +188,7 @@ def test_a_header_that_lies_takes_no_memory(tmp_path: Path) -> None:
     ("name", "change", "message"),
     [
         ("data_batch_2.bin", lambda content: content[:-1], "multiple of 3,073 bytes"),
-        ("data_batch_2.bin", lambda content: b"", "got 0"),
+        ("data_batch_2.bin", lambda content: b"", "the file is empty"),
         ("test_batch.bin", lambda content: content + b"\0", "multiple of 3,073 bytes"),
         ("test_batch.bin", lambda content: b"\x0a" + content[1:], "0 to 9, got 10 for image 0"),
         ("test_batch.bin", None, "test_batch.bin is missing"),
@@ -258,10 +258,47 @@ def test_a_name_stands_for_the_whole_set(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, make: Callable[[Path], Any]
 ) -> None:
     make(tmp_path / name)
+    for i in (3, 4, 5) if name == "cifar10" else ():
+        whole = tmp_path / name / "data_batch_1.bin"
+        (tmp_path / name / f"data_batch_{i}.bin").write_bytes(whole.read_bytes())
     monkeypatch.setenv("SWARMOPT_DATA", str(tmp_path))
     with pytest.raises(PruningError, match=r"expected [56]0,000 images of shape") as caught:
         load_data(name)
     assert str(tmp_path / name) in str(caught.value)
+
+
+def test_missing_batches_of_the_whole_cifar_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cifar_folder(tmp_path / "cifar10")
+    monkeypatch.setenv("SWARMOPT_DATA", str(tmp_path))
+    named = (
+        r"cifar10: data_batch_3\.bin, data_batch_4\.bin, data_batch_5\.bin missing in .*10-binary"
+    )
+    with pytest.raises(PruningError, match=named):
+        load_data("cifar10")
+
+
+@pytest.mark.parametrize("end", ["", ".gz"])
+def test_a_folder_in_the_place_of_a_file_is_named(tmp_path: Path, end: str) -> None:
+    idx_folder(tmp_path / "idx", end=end)
+    (tmp_path / "idx" / f"{LABELS}{end}").unlink()
+    (tmp_path / "idx" / f"{LABELS}{end}").mkdir()
+    with pytest.raises(PruningError, match=f"{LABELS}{end}: expected an IDX file, got a folder"):
+        load_data(str(tmp_path / "idx"))
+    cifar_folder(tmp_path / "cifar")
+    (tmp_path / "cifar" / "test_batch.bin").unlink()
+    (tmp_path / "cifar" / "test_batch.bin").mkdir()
+    with pytest.raises(PruningError, match=r"test_batch\.bin: expected a file of .*got a folder"):
+        load_data(str(tmp_path / "cifar"))
+
+
+def test_test_images_of_one_class_are_refused_in_batches_of_cifar_too(tmp_path: Path) -> None:
+    cifar_folder(tmp_path)
+    path = tmp_path / "test_batch.bin"
+    path.write_bytes(path.read_bytes()[:3073])
+    with pytest.raises(PruningError, match="test: expected images of two classes or more"):
+        load_data(str(tmp_path))
 
 
 def test_the_first_folder_that_has_files_is_taken(

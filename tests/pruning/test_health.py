@@ -22,6 +22,13 @@ class Knows(nn.Module):
         return nn.functional.one_hot(labels, 10).float()
 
 
+class Whole(nn.Module):
+    """Answers with whole numbers."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.zeros(len(x), 10, dtype=torch.long)
+
+
 def images(labels: list[int]) -> Images:
     y = torch.tensor(labels)
     return Images(torch.stack([y.float(), torch.arange(len(y)).float()], dim=1), y)
@@ -86,19 +93,41 @@ def test_answers_that_are_no_numbers_are_refused_whatever_is_forced() -> None:
 def test_images_without_channels_are_told_of_where_a_convolution_refuses_them(n_in: int) -> None:
     net = nn.Sequential(nn.Conv2d(n_in, 3, 3), nn.Flatten())
     with pytest.raises(PruningError, match=r"\(n, channels, height, width\), got \(n, 8, 8\)"):
-        check_output(net, torch.zeros(4, 8, 8), 10)
-    check_output(nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), torch.zeros(4, 8, 8), 10)
+        check_output("net", net, torch.zeros(4, 8, 8), 10)
+    check_output("net", nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), torch.zeros(4, 8, 8), 10)
+
+
+@pytest.mark.parametrize(
+    ("shape", "hint"),
+    [
+        ((4, 64), r"\(n, channels, height, width\), got \(n, 64\)$"),
+        ((4, 8, 8, 1), r"got \(n, 8, 8, 1\): are the channels the last of these\?"),
+    ],
+)
+def test_images_of_another_shape_are_told_of_where_a_network_refuses_them(
+    shape: tuple[int, ...], hint: str
+) -> None:
+    with pytest.raises(PruningError, match=hint):
+        check_output("net", nn.Conv2d(2, 3, 3), torch.zeros(shape), 10)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float64])
+def test_a_network_of_another_type_is_told_of(dtype: torch.dtype) -> None:
+    with pytest.raises(PruningError, match=rf"the parameter weight is {dtype}: call \.float\(\)"):
+        check_output("net", nn.Linear(2, 10).to(dtype), torch.zeros(4, 2), 10)
 
 
 @pytest.mark.parametrize(
     ("model", "message"),
     [
         (nn.Linear(2, 3), r"returns \(4, 3\) for 4 images; expected logits \(4, 10\)"),
-        (nn.Linear(5, 10), "does not take images of shape"),
+        (nn.Linear(2, 3), "labels go up to 9: image 5 has it"),
+        (nn.Linear(5, 10), r"net raised RuntimeError: mat1 .*, for 4 images of shape \(2,\)"),
+        (Whole(), r"returns numbers of torch\.int64 for 4 images; expected logits \(4, 10\)"),
         (nn.LSTM(2, 10), "returns tuple"),
         (nn.Unflatten(1, (1, 2)), r"returns \(4, 1, 2\)"),
     ],
 )
 def test_an_output_that_does_not_fit_the_labels_is_named(model: nn.Module, message: str) -> None:
     with pytest.raises(PruningError, match=message):
-        check_output(model, torch.zeros(4, 2), 10)
+        check_output("net", model, torch.zeros(4, 2), 10, greatest="image 5 has it")

@@ -14,7 +14,7 @@ from swarmopt_pruning.graph import ChannelGraph
 from swarmopt_pruning.layer_calls import LayerCall, LayerCalls
 from swarmopt_pruning.models import MODELS
 from swarmopt_pruning.moments import as_matrices, patches, values
-from swarmopt_pruning.own_inputs import OwnInputs
+from swarmopt_pruning.own_inputs import ROWS, OwnInputs
 from swarmopt_pruning.plan import PruningPlan
 from swarmopt_pruning.trace import first_names
 
@@ -80,7 +80,7 @@ def test_each_layer_is_the_least_squares_fit_of_what_it_reads_there(kind: str) -
         goal = layer_answers(model, name, before[name])
         if name in kept:
             goal = goal[:, kept[name]]
-        rows = patches(call, 2_000).double()
+        rows = patches(call, ROWS).double()
         matrices = as_matrices(new[name], call.groups, transposed=call.transposed).flatten(2)
         takes_mean = bool(call.bias)
         for g, wanted in enumerate(goal.view(len(goal), call.groups, -1).unbind(1)):
@@ -99,7 +99,7 @@ def test_each_layer_is_the_least_squares_fit_of_what_it_reads_there(kind: str) -
 def layer_answers(model: nn.Module, name: str, call: LayerCall) -> Tensor:
     """Return what a layer of the original puts out at the places that are looked at."""
     tensors = model.state_dict()
-    rows = patches(call, 2_000) if call.kernel else values(call, 2_000)
+    rows = patches(call, ROWS) if call.kernel else values(call, ROWS)
     matrices = as_matrices(tensors[name], call.groups, transposed=call.transposed).flatten(2)
     out = torch.bmm(rows, matrices.transpose(1, 2)).transpose(0, 1).flatten(1)
     return out + (tensors[call.bias] if call.bias else 0.0)

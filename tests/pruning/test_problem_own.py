@@ -66,6 +66,15 @@ def plain():
         nn.Conv2d(1, 6, 3), nn.ReLU(), nn.Conv2d(6, 6, 3), nn.Flatten(), nn.Linear(96, 10)
     )
 
+made = plain()
+
+class Fails(nn.Module):
+    def forward(self, x):
+        raise KeyError("oops")
+
+def fails():
+    return Fails()
+
 def broken():
     network = plain()
     with torch.no_grad():
@@ -145,7 +154,7 @@ def test_a_model_weights_and_data_of_the_users_own(
         (
             {"finetune_rate": 1e9},
             PruningError,
-            r"finetune_rate: expected 0 to 10\.0",
+            r"finetune_rate: expected above 0, at most 10\.0",
         ),
         ({"model": "own_model:branching"}, NotExportable, "own_model.py"),
         ({"model": "own_model:few_classes"}, PruningError, r"returns \(2, 3\) for 2 images"),
@@ -158,6 +167,14 @@ def test_a_model_weights_and_data_of_the_users_own(
         ({"model": "own_model:nothin"}, SettingError, "did you mean 'nothing'"),
         ({"weights": "none.safetensors"}, PruningError, "not a readable safetensors file"),
         ({"weights": "own_model.py"}, PruningError, "not a readable safetensors file"),
+        ({"weights": "."}, PruningError, r"weights=\.: expected a safetensors file, got a folder"),
+        ({"model": "own_model:made"}, SettingError, "expected a function, got a network, Seq"),
+        ({"model": "own_model"}, UnknownName, "own is given as package.module:function"),
+        (
+            {"model": "own_model:fails"},
+            PruningError,
+            r"own_model:fails raised KeyError: 'oops', for 2 images .* \(own_model.py, line \d+\)",
+        ),
     ],
 )
 def test_wrong_settings_are_named(

@@ -20,7 +20,7 @@ from benchmarks import pruning_cells, pruning_pictures, pruning_table  # noqa: E
 from benchmarks.pruning_bench import Bench  # noqa: E402
 from benchmarks.pruning_cells import Records, run_cell  # noqa: E402
 from benchmarks.pruning_estimate import estimate  # noqa: E402
-from benchmarks.pruning_methods import METHODS, Chosen  # noqa: E402
+from benchmarks.pruning_methods import METHODS, SIMPLE, Chosen  # noqa: E402
 from benchmarks.pruning_protocol import FULL, QUICK, Cell, Protocol, images  # noqa: E402
 from benchmarks.pruning_rivals import RivalError, counts_of  # noqa: E402
 from swarmopt import Evaluation, Seeds  # noqa: E402
@@ -109,7 +109,7 @@ def test_a_hill_climb_scores_within_the_budget_and_ends_at_the_best_it_saw(
     assert all(place.share(np.array(counts)) <= BUDGET for _, counts in seen)
     assert len({counts for _, counts in seen}) == len(seen)
     assert min(seen)[0] == {counts: cost for cost, counts in seen}[tuple(chosen.counts.tolist())]
-    starts = {tuple(place.known(name).tolist()) for name in place.problem.known}
+    starts = {tuple(place.known(name).tolist()) for name in SIMPLE}
     assert starts <= {counts for _, counts in seen}
 
 

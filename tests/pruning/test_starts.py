@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from swarmopt_pruning import Budget, ConstraintSet, Group, PruningError, constrain
 from swarmopt_pruning.budget import Limit
-from swarmopt_pruning.starts import LOST, additive, magnitude, sensitivity, threshold
+from swarmopt_pruning.starts import BEST, LOST, additive, magnitude, near, sensitivity, threshold
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -227,3 +227,40 @@ def test_a_filled_point_is_within_the_budget_stays_and_leaves_no_step(
         assert not budget.within(FILLED.counts(up[possible])).any()
     alone = np.concatenate([FILLED.repair(row[None], budget, fill=True) for row in x])
     assert np.array_equal(alone, filled), "each point for itself"
+
+
+@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize("share", [0.4, 0.7, 1.0])
+def test_points_near_a_good_one_are_distinct_and_as_wide_as_the_budget_permits(
+    name: str, share: float
+) -> None:
+    constraints = SETS[name]
+    budget = limit(constraints, chain, share)
+    curves = curves_of(constraints, 0, convex=False)
+    begun = additive(constraints, budget, curves)
+    found = near(constraints, budget, curves, begun, most=12)
+    rows = np.array([begun, *found])
+    assert len(np.unique(rows, axis=0)) == len(rows) <= 13
+    assert budget.within(constraints.counts(rows)).all()
+    np.testing.assert_array_equal(constraints.repair(rows, budget, fill=True), rows)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_points_near_the_optimum_of_separate_costs_are_the_next_best(seed: int) -> None:
+    constraints = constrain(groups(6, 6, 6))
+    assert BEST > 2 * 2 * 3 * 2  # all neighbours are looked at
+    budget = limit(constraints, total, 0.5)
+    curves = curves_of(constraints, seed, convex=True)
+    points = everything(constraints)
+    points = points[constraints.counts(points).sum(axis=1) == budget.limits[0].most]
+    order = np.sort(summed(curves, points))
+    begun = points[np.argmin(summed(curves, points))]
+    found = summed(curves, np.array(near(constraints, budget, curves, begun, most=5)))
+    np.testing.assert_allclose(np.sort(found), order[1:6])
+
+
+def test_there_may_be_fewer_points_near_a_good_one_than_asked_for() -> None:
+    constraints = SETS["one code"]
+    budget = limit(constraints, chain, 0.5)
+    curves = curves_of(constraints, 0, convex=True)
+    assert near(constraints, budget, curves, additive(constraints, budget, curves)) == []

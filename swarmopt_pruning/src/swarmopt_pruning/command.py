@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from swarmopt.cli.help import examples
-from swarmopt_pruning.data import call_user
 from swarmopt_pruning.errors import PruningError
 from swarmopt_pruning.graph import ChannelGraph
 from swarmopt_pruning.inspection import inspect_graph, inspection_table
 from swarmopt_pruning.models.external import is_external
 from swarmopt_pruning.original import ModelName, load_weights
+from swarmopt_pruning.own import call_user
 
 IMAGES = 2
 EXAMPLE = "--input 2,3,224,224"

@@ -20,11 +20,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from swarmopt.errors import SettingError, SwarmoptError
-from swarmopt.settings import import_object
+from swarmopt.words import count_text
+from swarmopt_pruning.arrays import arrays, check_shapes, first_wrong
 from swarmopt_pruning.errors import PruningError, UnknownName
 from swarmopt_pruning.image_folder import RawImages, read_folder
 from swarmopt_pruning.named_data import cifar10, fashion_mnist
+from swarmopt_pruning.own import call_user
 
 HELD_OUT = 0.25  # share of the training images that scores candidates
 
@@ -42,15 +43,18 @@ class Images:
     y: Tensor
 
     def __post_init__(self) -> None:
-        if self.x.ndim < 2 or self.y.shape != self.x.shape[:1]:
-            raise PruningError(
-                f"expected images (n, channels, height, width) and one label each, got shapes "
-                f"{tuple(self.x.shape)} and {tuple(self.y.shape)}"
-            )
-        if not len(self.x):
-            raise PruningError("expected at least one image, got none")
-        if not torch.isfinite(self.x).all():
-            raise PruningError("expected finite pixels, got NaN or inf")
+        for what, given in (("images", self.x), ("labels", self.y)):
+            if not isinstance(given, Tensor):
+                shape = getattr(given, "shape", "")
+                raise PruningError(
+                    f"Images: expected a tensor of {what}, got {type(given).__name__} {shape}; "
+                    f"swarmopt_pruning.split(x, y, test_x, test_y) takes arrays and lists, too"
+                )
+        check_shapes(self.x.shape, self.y.shape)
+        finite = torch.isfinite(self.x)
+        if not finite.all():
+            wrong = first_wrong(self.x.detach().cpu().numpy(), finite.cpu().numpy())
+            raise PruningError(f"expected finite pixels, {wrong}")
 
     def __len__(self) -> int:
         return len(self.x)
@@ -86,19 +90,27 @@ class Splits:
     test: Images
 
     def __post_init__(self) -> None:
-        shapes = {part.x.shape[1:] for part in (self.train, self.held_out, self.test)}
-        if len(shapes) > 1:
+        parts = self.parts()
+        for name, part in parts.items():
+            _check_part(name, part)
+        shapes = {name: tuple(part.x.shape[1:]) for name, part in parts.items()}
+        if len(set(shapes.values())) > 1:
             raise PruningError(f"the splits have images of different shapes: {shapes}")
-        for name in ("train", "held_out", "test"):
-            labels = getattr(self, name).y
-            if int(labels.min()) < 0:
-                raise PruningError(f"{name}: expected labels from 0, got {int(labels.min())}")
-        if len(torch.unique(self.train.y)) < 2:
-            raise PruningError("the training images all have the same label; nothing can be learnt")
+        for name, use in (("train", "nothing can be learnt"), ("test", "nothing can be tested")):
+            label = int(parts[name].y[0])
+            if (parts[name].y == label).all():
+                raise PruningError(
+                    f"{name}: expected images of two classes or more, got the same label, {label}, "
+                    f"for {count_text(len(parts[name]), 'image')}; {use}"
+                )
+
+    def parts(self) -> dict[str, Images]:
+        """Return the sets by name."""
+        return {"train": self.train, "held_out": self.held_out, "test": self.test}
 
     def to(self, device: torch.device) -> "Splits":
         """Return the images on a device."""
-        return Splits(*(part.to(device) for part in (self.train, self.held_out, self.test)))
+        return Splits(*(part.to(device) for part in self.parts().values()))
 
     def digest(self) -> tuple[str, str]:
         """Return a hash of each set that scores come from; the test images are not looked at."""
@@ -107,12 +119,33 @@ class Splits:
     @property
     def nbytes(self) -> int:
         """Bytes of all images."""
-        return sum(part.x.nbytes for part in (self.train, self.held_out, self.test))
+        return sum(part.x.nbytes for part in self.parts().values())
 
     @property
     def n_classes(self) -> int:
         """One more than the greatest label."""
-        return 1 + max(int(part.y.max()) for part in (self.train, self.held_out, self.test))
+        return 1 + max(int(part.y.max()) for part in self.parts().values())
+
+
+def _check_part(name: str, part: object) -> None:
+    """Raise PruningError unless this is a set of float32 images with labels from 0."""
+    if not isinstance(part, Images):
+        raise PruningError(
+            f"Splits: expected Images as {name}, got {type(part).__name__}; "
+            f"swarmopt_pruning.split(x, y, test_x, test_y) makes all three"
+        )
+    for what, tensor, dtype, cure in (
+        ("images", part.x, torch.float32, "float"),
+        ("labels", part.y, torch.int64, "long"),
+    ):
+        if tensor.dtype != dtype:
+            raise PruningError(
+                f"{name}: expected {what} of {dtype}, got {tensor.dtype}; call .{cure}() on them"
+            )
+    right = part.y >= 0
+    if not right.all():
+        wrong = first_wrong(part.y.cpu().numpy(), right.cpu().numpy())
+        raise PruningError(f"{name}: expected labels from 0, {wrong}")
 
 
 def split(x: Any, y: Any, test_x: Any, test_y: Any, *, held_out: float = HELD_OUT) -> Splits:
@@ -128,7 +161,7 @@ def split(x: Any, y: Any, test_x: Any, test_y: Any, *, held_out: float = HELD_OU
     Raises:
         PruningError: Shapes or labels do not fit.
     """
-    training, test = _images(x, y), _images(test_x, test_y)
+    training, test = _images(x, y, "training"), _images(test_x, test_y, "test")
     train, held = (torch.from_numpy(rows) for rows in _divided(len(training), held_out))
     return Splits(
         Images(training.x[train], training.y[train]),
@@ -177,27 +210,9 @@ def split_bytes(training: RawImages, test: RawImages, *, held_out: float = HELD_
     )
 
 
-def _images(x: Any, y: Any) -> Images:
-    labels = _numbers(y, "labels")
-    if not np.array_equal(labels, np.floor(labels)):
-        raise PruningError(f"expected whole numbers as labels, got {labels.flat[0]!r} and others")
-    return Images(
-        torch.from_numpy(_numbers(x, "images").astype(np.float32, order="C")),
-        torch.from_numpy(labels.astype(np.int64, order="C")),
-    )
-
-
-def _numbers(values: Any, what: str) -> NDArray[Any]:
-    """Return an array of real numbers from an array, a tensor or lists."""
-    if isinstance(values, Tensor):
-        values = values.detach().cpu().numpy()
-    try:
-        array = np.asarray(values)
-    except ValueError as error:
-        raise PruningError(f"the {what} are no array: {error}") from error
-    if array.dtype.kind not in "buif":
-        raise PruningError(f"expected numbers as {what}, got an array of type {array.dtype}")
-    return array
+def _images(x: Any, y: Any, which: str) -> Images:
+    pixels, labels = arrays(x, y, which)
+    return Images(torch.from_numpy(pixels), torch.from_numpy(labels))
 
 
 def digits() -> Splits:
@@ -241,14 +256,17 @@ def load_data(name: str | Splits) -> Splits:
             f"data: expected a name or swarmopt_pruning.Splits, got {type(name).__name__}; make "
             f"some with swarmopt_pruning.split(x, y, test_x, test_y)"
         )
+    if not name.strip():
+        raise PruningError(
+            f"data is empty; expected {', '.join(DATA)}, ./folder or package.module:function"
+        )
     if name in DATA:
         return DATA[name]()
     path = Path(name).expanduser()
     if os.sep in name or path.is_dir():
         return split_bytes(*read_folder(path))
     if ":" not in name:
-        known = [*DATA, "package.module:function", "./folder"]
-        raise UnknownName("data set", name, known, own=True)
+        raise UnknownName("data set", name, [*DATA, "./folder"], own=True)
     try:
         found = call_user(name, "data")
         if isinstance(found, Splits):
@@ -257,22 +275,8 @@ def load_data(name: str | Splits) -> Splits:
             return split(*found)
     except PruningError as error:
         raise PruningError(f"data={name}: {error}") from error
-    kind = type(found).__name__
-    raise PruningError(f"data={name}: expected Splits or (x, y, test_x, test_y), got a {kind}")
-
-
-def call_user(name: str, setting: str) -> Any:
-    """Return what a user's function "package.module:function" returns.
-
-    Raises:
-        SettingError: It cannot be imported, or fails.
-    """
-    function = import_object(name)
-    if not callable(function):
-        raise SettingError(f"{setting}={name}: expected a function, got {function!r:.80}")
-    try:
-        return function()
-    except SwarmoptError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise SettingError(f"{setting}={name} raised {type(error).__name__}: {error}") from error
+    several = f" of {len(found)} values" if isinstance(found, tuple | list) else ""
+    raise PruningError(
+        f"data={name}: expected Splits or (x, y, test_x, test_y), got a {type(found).__name__}"
+        f"{several}"
+    )

@@ -8,6 +8,7 @@
         ├── UnknownName     a group, importance or model that does not exist
         ├── PlanCorrupted   a file that is not a pruning plan, or not all of one
         ├── Diverged        a training whose loss or weights are not finite
+        ├── NoMemory        not even one image at a time fits
         └── PlanMismatch    a plan made for another model
 """
 
@@ -40,6 +41,7 @@ class UnknownName(PruningError):  # noqa: N818 - reads as a statement about the 
         names = list(known)
         nearest = near_names(str(name), names, cutoff=0.4, own=own)
         hint = f"did you mean {', '.join(map(repr, nearest))}?" if nearest else _listing(names)
+        hint += " (one of your own is given as package.module:function)" if own else ""
         super().__init__(f"there is no {kind} named {name!r}; {hint}")
 
 
@@ -49,6 +51,10 @@ class PlanCorrupted(PruningError):  # noqa: N818 - reads as a statement about th
 
 class Diverged(PruningError):  # noqa: N818 - reads as a statement about the training
     """A training without a good epoch to go back to."""
+
+
+class NoMemory(PruningError):  # noqa: N818 - reads as a statement about the device
+    """Work that needs more memory than there is, however few images at a time it takes."""
 
 
 class PlanMismatch(PruningError):  # noqa: N818 - reads as a statement about plan and model

@@ -9,32 +9,62 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from swarmopt_pruning.data import Images
 from swarmopt_pruning.errors import PruningError
+from swarmopt_pruning.raised import raised_by
 from swarmopt_pruning.train import accuracy
 
 log = logging.getLogger(__name__)
 
 
-def check_output(model: nn.Module, x: torch.Tensor, n_classes: int) -> None:
-    """Raise PruningError unless the network gives one logit per class for images x."""
-    rest = ", ".join(map(str, x.shape[1:]))
-    flat = x.ndim == 3  # (n, height, width), which a convolution takes for one image
-    hint = f"; expected images (n, channels, height, width), got (n, {rest})" if flat else ""
-    try:
-        with torch.no_grad():
-            found = model(x)
-    except (RuntimeError, TypeError, ValueError) as error:
-        raise PruningError(
-            f"the model {type(model).__name__} does not take images of shape "
-            f"{tuple(x.shape[1:])}: {error}{hint}"
-        ) from error
+def check_output(
+    name: str, model: nn.Module, x: torch.Tensor, n_classes: int, *, greatest: str = ""
+) -> None:
+    """Raise PruningError unless the network gives one logit per class for images x.
+
+    Args:
+        name: of the network.
+        model: the network.
+        x: (n, ...) images.
+        n_classes: one more than the greatest label.
+        greatest: which image has that label.
+    """
+    hint = _shape_hint(x)
+    with torch.no_grad(), raised_by(name, _type_hint(model) + hint):
+        found = model(x)
     fits = isinstance(found, torch.Tensor) and found.ndim == 2 and len(found) == len(x)
     if not fits or found.shape[1] < n_classes:
         shape = tuple(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
+        whose = f": {greatest}" if fits and greatest else ""
         raise PruningError(
-            f"the model {type(model).__name__} returns {shape} for {len(x)} images; expected "
-            f"logits ({len(x)}, {n_classes}), one per class of the data, whose labels go up to "
-            f"{n_classes - 1}{hint}"
+            f"the model {name} returns {shape} for {len(x)} images; expected logits "
+            f"({len(x)}, {n_classes}), one per class of the data, whose labels go up to "
+            f"{n_classes - 1}{whose}{hint}"
         )
+    if not found.is_floating_point():
+        raise PruningError(
+            f"the model {name} returns numbers of {found.dtype} for {len(x)} images; expected "
+            f"logits ({len(x)}, {n_classes}), which are floating-point numbers"
+        )
+
+
+def _shape_hint(x: torch.Tensor) -> str:
+    """Return what may be wrong with the shape of images, as the end of a message."""
+    last = x.ndim == 4 and x.shape[3] in (1, 3, 4) and x.shape[3] < x.shape[1]
+    if x.ndim == 4 and not last:
+        return ""
+    rest = ", ".join(map(str, x.shape[1:]))
+    asked = ": are the channels the last of these?" if last else ""
+    return f"; expected images (n, channels, height, width), got (n, {rest}){asked}"
+
+
+def _type_hint(model: nn.Module) -> str:
+    """Return which parameter is of another type than the images, as the end of a message."""
+    for name, parameter in model.named_parameters():
+        if parameter.is_floating_point() and parameter.dtype is not torch.float32:
+            return (
+                f"; images are torch.float32, and the parameter {name} is {parameter.dtype}: call "
+                f".float() on the network"
+            )
+    return ""
 
 
 def check_answers(

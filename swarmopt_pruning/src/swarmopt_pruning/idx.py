@@ -33,6 +33,8 @@ def read_idx(path: Path, n_dimensions: int) -> NDArray[np.uint8]:
     Raises:
         PruningError: It cannot be read, or is no such file, or not all of one, or more than one.
     """
+    if path.is_dir():
+        raise PruningError(f"{path}: expected an IDX file, got a folder")
     try:
         size = path.stat().st_size
         zipped = path.suffix == ".gz"
@@ -47,12 +49,14 @@ def _read(
 ) -> NDArray[np.uint8]:
     """Read a file whose content is at most so many bytes long."""
     header = _up_to(file, 4 + 4 * n_dimensions)
+    if not header:
+        raise PruningError(f"{path}: the file is empty; get the file anew")
     magic = header[:4]
     expected = bytes((0, 0, BYTES, n_dimensions))
     if magic != expected:
         raise PruningError(
             f"{path}: expected an IDX file of unsigned bytes with {n_dimensions} dimension(s), "
-            f"which begins with 0x{expected.hex()}, got 0x{magic.hex()}"
+            f"which begins with 0x{expected.hex()}, got 0x{magic.hex()}; get the file anew"
         )
     if len(header) < 4 + 4 * n_dimensions:
         raise PruningError(f"{path}: the header ends after {len(header)} bytes; get the file anew")

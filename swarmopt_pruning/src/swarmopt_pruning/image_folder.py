@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from swarmopt_pruning.arrays import first_wrong
 from swarmopt_pruning.errors import PruningError
 from swarmopt_pruning.idx import read_idx
 
@@ -76,20 +77,21 @@ def read_idx_folder(folder: Path) -> tuple[RawImages, RawImages]:
             f"{folder}: the training images are of {train.x.shape[2:]} pixels, the test images of "
             f"{test.x.shape[2:]}"
         )
-    unknown = np.setdiff1d(test.y, train.y)
-    if len(unknown):
+    known = np.isin(test.y, train.y)
+    if not known.all():
         raise PruningError(
-            f"{files[3]}: expected labels that the training images have, 0 to {train.y.max()}, "
-            f"got {unknown.tolist()}"
+            f"{files[3]}: expected labels that the training images have, {train.y.min()} to "
+            f"{train.y.max()}, {first_wrong(test.y, known)}"
         )
     return train, test
 
 
 def _idx_file(folder: Path, name: str) -> Path:
     """Return the file of a name, or the gzipped one."""
-    for path in (folder / name, folder / f"{name}.gz"):
-        if path.is_file():
-            return path
+    paths = (folder / name, folder / f"{name}.gz")
+    there = [path for path in paths if path.is_file()] or [p for p in paths if p.is_dir()]
+    if there:
+        return there[0]
     raise PruningError(
         f"{folder / name} is missing, and so is {name}.gz; expected {' or '.join(_EXPECTED)}"
     )
@@ -114,7 +116,7 @@ def read_cifar(folder: Path) -> tuple[RawImages, RawImages]:
     """
     batches = sorted(folder.glob(CIFAR[0]))
     test = folder / CIFAR[1]
-    if not batches or not test.is_file():
+    if not batches or not test.exists():
         missing = CIFAR[0] if not batches else CIFAR[1]
         raise PruningError(f"{folder / missing} is missing; expected {_EXPECTED[1]}")
     parts = [_batch(path) for path in batches]
@@ -129,9 +131,13 @@ def read_cifar(folder: Path) -> tuple[RawImages, RawImages]:
 
 
 def _batch(path: Path) -> RawImages:
+    if path.is_dir():
+        raise PruningError(f"{path}: expected a file of CIFAR-10's binary version, got a folder")
     try:
         size = path.stat().st_size
-        if size == 0 or size % RECORD:
+        if size == 0:
+            raise PruningError(f"{path}: the file is empty; get the file anew")
+        if size % RECORD:
             raise PruningError(
                 f"{path}: expected a multiple of {RECORD:,} bytes, a label and an image of 3 x 32 "
                 f"x 32 each, got {size:,}; get the file anew"

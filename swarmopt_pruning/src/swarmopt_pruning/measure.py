@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from swarmopt_pruning.cost import count_macs, count_params
 from swarmopt_pruning.data import Splits
+from swarmopt_pruning.device import Fitting
 from swarmopt_pruning.latency import measure_latency
 from swarmopt_pruning.loading import save_pruned
 from swarmopt_pruning.original import ModelName
@@ -33,7 +34,7 @@ class Figures:
         latency_ms: median milliseconds of a call, after a warm-up.
         latency_low_ms: a tenth of the calls is faster.
         latency_high_ms: a tenth of the calls is slower.
-        latency_batch: images of a call.
+        latency_batch: images of a call; fewer where memory ran out.
         latency_threads: that torch used.
         bytes: size of the weights as safetensors.
     """
@@ -57,7 +58,14 @@ class Figures:
         return asdict(self)
 
 
-def figures(model: nn.Module, data: Splits, *, channels: int, original: ModelName) -> Figures:
+def figures(
+    model: nn.Module,
+    data: Splits,
+    *,
+    channels: int,
+    original: ModelName,
+    latency_batch: int = LATENCY_BATCH,
+) -> Figures:
     """Measure a network.
 
     Args:
@@ -65,10 +73,13 @@ def figures(model: nn.Module, data: Splits, *, channels: int, original: ModelNam
         data: its images; the test images are looked at here and nowhere else.
         channels: kept in all groups of the channel graph.
         original: how the original is built; a part of the file.
+        latency_batch: images of a call that is timed; fewer where memory runs out.
     """
     example = data.held_out.x[:1]
-    images = data.held_out.x[torch.arange(LATENCY_BATCH) % len(data.held_out)]
-    latency = measure_latency(model, (images,), threads=torch.get_num_threads())
+    images = data.held_out.x[torch.arange(latency_batch) % len(data.held_out)]
+    latency = Fitting("measuring latency", latency_batch).run(
+        lambda batch: measure_latency(model, (images[:batch],), threads=torch.get_num_threads())
+    )
     tested, held_out = accuracy(model, data.test), accuracy(model, data.held_out)
     return Figures(
         test_accuracy=tested,
@@ -88,16 +99,26 @@ def figures(model: nn.Module, data: Splits, *, channels: int, original: ModelNam
 
 
 def sampling_error(share: float, n: int) -> float:
-    """Return the standard error of a share of n images: the binomial one."""
-    return math.sqrt(share * (1 - share) / n)
+    """Return the standard error of a share of n images, which is never certain.
+
+    The standard deviation of what the share of all images may be, each being as likely before
+    (Beta posterior): about the binomial error where there are many, .29 where there is none.
+    """
+    likely = (share * n + 1) / (n + 2)
+    return math.sqrt(likely * (1 - likely) / (n + 3))
 
 
 def largest_difference(one: nn.Module, other: nn.Module, x: Tensor) -> float:
     """Return the largest absolute difference of two networks' outputs in evaluation mode."""
     one.eval()
     other.eval()
+
+    def difference(batch: int) -> float:
+        parts = [(one(part) - other(part)).abs().max() for part in torch.split(x, batch)]
+        return float(torch.stack(parts).max())
+
     with torch.no_grad():
-        return float((one(x) - other(x)).abs().max())
+        return Fitting("comparing two networks", len(x)).run(difference)
 
 
 def n_bytes(model: nn.Module, original: ModelName) -> int:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from swarmopt_pruning.device import Fitting
 from swarmopt_pruning.layer_calls import LayerCall, LayerCalls
 from swarmopt_pruning.trace import first_names
 
@@ -97,12 +98,20 @@ def measure_moments(
         model: in evaluation mode; not changed.
         weights: names of the layers' weights.
         x: (n, channels, ...) images.
-        batch: images at a time.
+        batch: images at a time; fewer where memory runs out.
 
     Returns:
         the moments by weight; weights that no layer read as they are have none, nor have those
         that different kinds of layers share.
     """
+    fitting = Fitting("measuring what layers read", batch)
+    return fitting.run(lambda batch: _moments(model, weights, x, batch))
+
+
+def _moments(
+    model: nn.Module, weights: Collection[str], x: Tensor, batch: int
+) -> dict[str, Moments]:
+    """Return the moments of what some layers read, so many images at a time."""
     found: dict[str, Moments] = {}
     mixed: set[str] = set()
     most = math.ceil(MOST_ROWS / math.ceil(len(x) / batch))

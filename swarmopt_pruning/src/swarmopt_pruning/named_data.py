@@ -41,7 +41,14 @@ def cifar10() -> tuple[RawImages, RawImages]:
         f"put {', '.join(CIFAR_FILES)} of the binary version, cifar-10-binary.tar.gz of "
         f"https://www.cs.toronto.edu/~kriz/cifar.html,"
     )
-    train, test = read_cifar(_found("cifar10", CIFAR_FILES, cure))
+    folder = _found("cifar10", CIFAR_FILES, cure)
+    missing = [name for name in CIFAR_FILES if not (folder / name).exists()]
+    if missing:
+        raise PruningError(
+            f"data=cifar10: {', '.join(missing)} missing in {folder}; {cure} there, or give a "
+            f"folder with the batches that there are: data={folder}"
+        )
+    train, test = read_cifar(folder)
     train.check(50_000, (3, 32, 32), 10)
     test.check(10_000, (3, 32, 32), 10)
     return train, test

@@ -17,9 +17,11 @@ from torch import nn
 
 from swarmopt.words import count_text
 from swarmopt_pruning.checkpoint import remove
-from swarmopt_pruning.data import Splits, call_user
+from swarmopt_pruning.classes import check_classes
+from swarmopt_pruning.data import Splits
 from swarmopt_pruning.errors import PruningError
 from swarmopt_pruning.models import build
+from swarmopt_pruning.own import call_user
 from swarmopt_pruning.places import cache_folder
 from swarmopt_pruning.tensors import write_tensors
 from swarmopt_pruning.trace import evaluation_copy
@@ -73,7 +75,8 @@ def make_original(model: str | nn.Module, data: Splits) -> tuple[ModelName, nn.M
         data: the images.
 
     Raises:
-        PruningError: It is neither, or cannot be copied. And what `ModelName.make` raises.
+        PruningError: It is neither, or cannot be copied, or the labels are none that a built-in
+            network can be made for. And what `ModelName.make` raises.
     """
     if isinstance(model, nn.Module):
         kind = type(model)
@@ -82,6 +85,8 @@ def make_original(model: str | nn.Module, data: Splits) -> tuple[ModelName, nn.M
         raise PruningError(f"model: expected a name or a torch.nn.Module, got {model!r:.80}")
     options = {"in_channels": data.train.x.shape[1], "n_classes": data.n_classes}
     name = ModelName(model, {} if ":" in model else options)
+    if name.built_in:
+        check_classes(data)
     return name, name.make()
 
 
@@ -91,6 +96,8 @@ def load_weights(model: nn.Module, path: Path) -> None:
     Raises:
         PruningError: The file cannot be read, or does not fit; what differs is named.
     """
+    if path.is_dir():
+        raise PruningError(f"weights={path}: expected a safetensors file, got a folder")
     try:
         tensors = load_file(path)
     except (OSError, SafetensorError) as error:

@@ -18,6 +18,7 @@ from swarmopt.evaluation import Outcome
 from swarmopt_pruning.allocator import keep_memory
 from swarmopt_pruning.budget import Budget
 from swarmopt_pruning.checkpoint import remove
+from swarmopt_pruning.classes import greatest_label
 from swarmopt_pruning.codes import constrain
 from swarmopt_pruning.data import Images, Splits, load_data
 from swarmopt_pruning.device import device_of
@@ -30,9 +31,10 @@ from swarmopt_pruning.health import check_answers, check_output, parametrized_la
 from swarmopt_pruning.importance import IMPORTANCES
 from swarmopt_pruning.loading import PLAN, WEIGHTS, save_pruned
 from swarmopt_pruning.machine import workers_that_fit
-from swarmopt_pruning.measure import Figures, figures, largest_difference
+from swarmopt_pruning.measure import LATENCY_BATCH, Figures, figures, largest_difference
 from swarmopt_pruning.moments import Moments, measure_moments
 from swarmopt_pruning.original import load_weights, make_original, trained
+from swarmopt_pruning.raised import raised_by
 from swarmopt_pruning.report import (
     choice,
     draw_channels,
@@ -91,7 +93,8 @@ class ChannelPruning(Problem):
             trained network itself.
         weights: a safetensors file for that model; a built-in model without it is trained once and
             cached.
-        data: `digits`, or package.module:function that returns (x, y, test_x, test_y) or
+        data: `digits`, `fashion-mnist`, `cifar10`, a folder of IDX files or CIFAR-10's batches such
+            as ./mnist, or package.module:function that returns (x, y, test_x, test_y) or
             `swarmopt_pruning.Splits`, the same every time; in Python also such splits.
         target_macs: never exceeded: a share of the original's MACs up to 1, or a number above 1.
         target_params: the same for parameters; both hold together.
@@ -173,7 +176,8 @@ class ChannelPruning(Problem):
     ) -> None:
         _check(0 <= penalty < math.inf, "penalty", "at least 0", penalty)
         _check(0 <= distill <= 1, "distill", "a share in [0, 1]", distill)
-        _check(0 < finetune_rate <= MOST_RATE, "finetune_rate", f"0 to {MOST_RATE}", finetune_rate)
+        rates = f"above 0, at most {MOST_RATE}"
+        _check(0 < finetune_rate <= MOST_RATE, "finetune_rate", rates, finetune_rate)
         _check(1 <= threads <= MOST_THREADS, "threads", f"1 to {MOST_THREADS}", threads)
         for name, number, least in (
             ("epochs", epochs, 0),
@@ -211,7 +215,13 @@ class ChannelPruning(Problem):
                 load_weights(self._model, Path(weights))
             self._model.eval()
             examples = self._data.train.x[:EXAMPLES]
-            check_output(self._model, examples, self._data.n_classes)
+            check_output(
+                self._model_name.name,
+                self._model,
+                examples,
+                self._data.n_classes,
+                greatest=greatest_label(self._data),
+            )
             self.graph = ChannelGraph.trace(self._model, (examples,))
         self._data = self._data.to(self._device)
         self._model.to(self._device)
@@ -246,7 +256,8 @@ class ChannelPruning(Problem):
         """Train the original where that is needed, and score its channels."""
         if self._prepared:
             return
-        with pinned(self.threads):
+        any_number = "; it has to take any number of images"
+        with pinned(self.threads), raised_by(self._model_name.name, any_number):
             if not self._has_weights:
                 trained(self._model_name, self._model, self._data, self._training)
             check_answers(
@@ -309,7 +320,11 @@ class ChannelPruning(Problem):
         "additive" and "threshold" come from how the loss rises where one code alone is narrow.
         """
         scorer = self.scorer
-        with pinned(self.threads):
+        advice = (
+            f"; a score takes score_batch={self._score_batch} images at a time: let forward take "
+            f"any number, or give another (--set score_batch=N)"
+        )
+        with pinned(self.threads), raised_by(self._model_name.name, advice):
             return known_points(
                 self.constraints,
                 self.budget,
@@ -398,8 +413,10 @@ class ChannelPruning(Problem):
                 seed=result.seed,
                 folder=folder,
             )
+            if folder is not None:
+                save_pruned(small, self._model_name, folder / WEIGHTS)
             before = self._figures(self._model, int(self.graph.widths.sum()))
-            after = self._figures(small, int(counts.sum()))
+            after = self._figures(small, int(counts.sum()), before.latency_batch)
         report = {
             "before": before.document(),
             "after": after.document(),
@@ -412,7 +429,6 @@ class ChannelPruning(Problem):
             "masked_difference": difference,
         }
         if folder is not None:
-            save_pruned(small, self._model_name, folder / WEIGHTS)
             draw_channels(
                 self.graph.names,
                 self.graph.widths.tolist(),
@@ -441,8 +457,14 @@ class ChannelPruning(Problem):
             file=None if folder is None else folder / FINALISTS,
         )
 
-    def _figures(self, model: nn.Module, channels: int) -> Figures:
-        return figures(model, self._data, channels=channels, original=self._model_name)
+    def _figures(self, model: nn.Module, channels: int, timed: int = LATENCY_BATCH) -> Figures:
+        return figures(
+            model,
+            self._data,
+            channels=channels,
+            original=self._model_name,
+            latency_batch=timed,
+        )
 
     @property
     def _loaded_by(self) -> str:

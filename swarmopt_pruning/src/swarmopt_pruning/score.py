@@ -21,7 +21,7 @@ from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from swarmopt_pruning.data import Images
-from swarmopt_pruning.device import smaller_until_it_fits
+from swarmopt_pruning.device import Fitting
 from swarmopt_pruning.folding import Pair, foldable, folded, folded_copy
 from swarmopt_pruning.graph import ChannelGraph
 from swarmopt_pruning.layout import as_images
@@ -82,7 +82,7 @@ class Scorer:
         calibration: training images that batch normalisation is measured on, and the first `batch`
             of which layers are refitted by.
         images: held-out images that the accuracy is measured on.
-        batch: images at a time.
+        batch: images at a time; fewer where memory runs out, and from then on.
         dtype: of the network that is counted; statistics are measured in float32.
         fitness: what scores are compared by, "brier" or "error".
     """
@@ -144,11 +144,7 @@ class Scorer:
                 for name, tensor in tensors.items()
             }
         with torch.inference_mode(), plan.resized(self._answering):
-            found, fits = smaller_until_it_fits(
-                lambda batch: self._counted(tensors, batch, most), self._fitting[0]
-            )
-        self._fitting[0] = fits
-        return found
+            return self._counting.run(lambda batch: self._counted(tensors, batch, most))
 
     def _counted(self, tensors: Mapping[str, Tensor], batch: int, most: float) -> Score:
         """Return how a candidate's tensors answer, so many images at a time."""
@@ -174,9 +170,13 @@ class Scorer:
             plan: of it.
             own: whether layers are refitted to what they read there, too.
         """
+        return self._calibrating.run(lambda batch: self._calibrated(plan, batch, own=own))
+
+    def _calibrated(self, plan: PruningPlan, batch: int, *, own: bool) -> dict[str, Tensor]:
+        """Return the same, of so many training images at a time."""
         with torch.no_grad():
             tensors = self._tensors | self._reconstruction.sliced(plan)
-            refits = self._own if own and plan.cuts else None  # made before a layer is resized
+            refits = self._own(batch) if own and plan.cuts else None  # before a layer is resized
             if not self._norms and refits is None:
                 return tensors
             for name in self._norms:
@@ -186,7 +186,7 @@ class Scorer:
                 tensors[f"{name}.num_batches_tracked"] = torch.zeros(
                     (), dtype=torch.long, device=mean.device
                 )
-            first, *others = torch.split(self._calibration, self.batch)
+            first, *others = torch.split(self._calibration, batch)
             with plan.resized(self._measuring), _measuring(self._measuring, self._norms):
                 with refits.refitting(plan, tensors) if refits else nullcontext():
                     self._run(tensors, first)
@@ -213,12 +213,19 @@ class Scorer:
     def _reconstruction(self) -> Reconstruction:
         return Reconstruction(self._tensors, self.moments, self.graph.reads)
 
-    @cached_property
-    def _own(self) -> OwnInputs | None:
-        """What refits layers to what they read in a candidate; nothing where none are refitted."""
+    def _own(self, batch: int) -> OwnInputs | None:
+        """Return what refits layers by the first images; nothing where none are refitted."""
         if not self.moments:
             return None
-        return OwnInputs(self._measuring, self._calibration[: self.batch])
+        if batch not in self._owns:
+            self._owns.clear()
+            self._owns[batch] = OwnInputs(self._measuring, self._calibration[:batch])
+        return self._owns[batch]
+
+    @cached_property
+    def _owns(self) -> dict[int, OwnInputs]:
+        """What refits layers to what they read in a candidate, by the number of its images."""
+        return {}
 
     @cached_property
     def _measuring(self) -> nn.Module:
@@ -257,9 +264,18 @@ class Scorer:
         return as_images(self.images.x).to(self.dtype)
 
     @cached_property
-    def _fitting(self) -> list[int]:
-        """The number of images at a time that memory has sufficed for so far."""
-        return [self.batch]
+    def _calibrating(self) -> Fitting:
+        return Fitting(
+            "measuring batch normalisation and refitting",
+            min(self.batch, len(self.calibration)),
+            least=2 if self._norms else 1,
+            effect="which changes scores a little",
+            setting="score_batch",
+        )
+
+    @cached_property
+    def _counting(self) -> Fitting:
+        return Fitting("scoring", min(self.batch, len(self.images)), setting="score_batch")
 
 
 @contextmanager

@@ -5,8 +5,10 @@ global magnitude need no image. The others need one curve per code: what the net
 that code alone is narrow.
 """
 
+import heapq
 import math
 from collections.abc import Callable, Mapping
+from itertools import permutations, product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +23,9 @@ SAMPLES = 5  # levels of one code that are measured, the whole width apart
 MOST_MOVES = 1_000
 LEAST_GAIN = 1e-12
 CHUNK = 1_000  # exchanges whose cost is computed together
+NEAR = 30  # points near the additive optimum that are worth trying
+BEST = 200  # of a point's neighbours are looked at
+FURTHEST = 2  # levels that one code moves between neighbours
 LOST = 1e6  # loss of a network whose answers are not finite
 
 
@@ -127,6 +132,57 @@ def threshold(constraints: ConstraintSet, budget: Budget, curves: Floats) -> Flo
     return _repaired(constraints, point, budget)
 
 
+def near(
+    constraints: ConstraintSet, budget: Budget, curves: Floats, point: Floats, *, most: int = NEAR
+) -> list[Floats]:
+    """Return points around a good one: those with the least sums of losses, the least first.
+
+    The sums tell good structures from bad ones and do not order the good ones, so that the best of
+    some of these is well ahead of the point with the least sum. They are found best first: of what
+    is known, the best point's neighbours come next, in which one code is wider and another
+    narrower.
+
+    Args:
+        constraints: the codes.
+        budget: that is not exceeded.
+        curves: from `sensitivity`.
+        point: (d,) levels, such as the additive optimum; not among what is returned.
+        most: points at most.
+    """
+    columns = np.arange(len(point))
+    moves = _exchanges(len(point))
+    seen = {point.tobytes()}
+    waiting: list[tuple[float, int, Floats]] = []
+    found: list[Floats] = []
+    while len(found) < most:
+        steps = point + moves
+        steps = steps[((steps >= 0) & (steps <= constraints.whole)).all(axis=1)]
+        steps = steps[budget.within(constraints.counts(steps))]
+        best = np.argsort(curves[columns, steps.astype(int)].sum(axis=1), kind="stable")
+        for step in constraints.repair(steps[best[:BEST]], budget, fill=True):
+            if step.tobytes() not in seen:
+                seen.add(step.tobytes())
+                summed = float(curves[columns, step.astype(int)].sum())
+                heapq.heappush(waiting, (summed, len(seen), step))
+        if not waiting:
+            break
+        _, _, point = heapq.heappop(waiting)
+        found.append(point)
+    return found
+
+
+def _exchanges(d: int) -> Floats:
+    """Return (n, d) moves that widen one code and narrow another, by up to FURTHEST levels."""
+    by = range(1, FURTHEST + 1)
+    one = np.eye(d)
+    moves = [
+        wider * one[up] - narrower * one[down]
+        for up, down in permutations(range(d), 2)
+        for wider, narrower in product(by, by)
+    ]
+    return np.array(moves).reshape(len(moves), d)
+
+
 def magnitude(constraints: ConstraintSet, budget: Budget, scores: Mapping[str, Floats]) -> Floats:
     """Return the point of global magnitude pruning: one threshold for the channels of all groups.
 
@@ -176,11 +232,14 @@ def known_points(
         scores: magnitudes of the channels of each group.
     """
     curves = sensitivity(constraints, loss)
+    best = additive(constraints, budget, curves)
+    points = near(constraints, budget, curves, best)
     return {
-        "additive": additive(constraints, budget, curves),
+        "additive": best,
         "uniform": uniform_point(constraints, budget),
         "threshold": threshold(constraints, budget, curves),
         "magnitude": magnitude(constraints, budget, scores),
+        **{f"near additive {n}": each for n, each in enumerate(points, start=1)},
     }
 
 

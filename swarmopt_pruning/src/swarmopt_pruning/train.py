@@ -20,6 +20,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from swarmopt_pruning.augment import mirrored, shifted
 from swarmopt_pruning.checkpoint import Checkpoint, TrainingState, state_of
 from swarmopt_pruning.data import Images
+from swarmopt_pruning.device import Fitting
 from swarmopt_pruning.diverged import divergence, go_back
 from swarmopt_pruning.layout import as_images, channels_last, sound
 from swarmopt_pruning.progress import TrainingProgress
@@ -93,6 +94,10 @@ def train(
 ) -> None:
     """Train a network in place, and leave it in evaluation mode.
 
+    Where memory runs out, a step adds up the gradients of fewer images at a time. It stays the same
+    step but for dropout and batch normalisation, whose statistics are then of fewer images; what
+    was tried in vain stays in its running statistics, and fades.
+
     Where the loss or the weights stop being finite after the first epoch, the state of the last
     good epoch comes back, a warning says so, and training is over.
 
@@ -124,6 +129,12 @@ def train(
         log.warning("bf16: this processor only emulates it, which is slower than float32")
     model.train()
     last = sound(model)
+    fitting = Fitting(
+        "training",
+        min(recipe.batch, len(images)),
+        least=min(2, len(images)),
+        effect="several times for one step; batch normalisation then sees fewer images",
+    )
     with seeded(seed), channels_last(images.x, *((model, teacher) if last else ())):
         if file is not None:
             file.restore(state, n_steps)
@@ -132,7 +143,7 @@ def train(
             TrainingProgress(recipe.epochs, per_epoch, state.step) as progress,
         ):
             while state.step < n_steps:
-                loss = _step(state, images, recipe, teacher, last=last)
+                loss = _step(state, images, recipe, teacher, fitting, last=last)
                 ended = state.step % per_epoch == 0
                 if wrong := divergence(model, loss, ended=ended):
                     go_back(state, wrong, -(-state.step // per_epoch), recipe.rate)
@@ -173,7 +184,13 @@ def _key(
 
 
 def _step(
-    state: TrainingState, images: Images, recipe: Recipe, teacher: nn.Module | None, *, last: bool
+    state: TrainingState,
+    images: Images,
+    recipe: Recipe,
+    teacher: nn.Module | None,
+    fitting: Fitting,
+    *,
+    last: bool,
 ) -> float | None:
     """Learn from the next batch and return its loss; None where it is too small to be learnt.
 
@@ -182,6 +199,7 @@ def _step(
         images: to learn from.
         recipe: how.
         teacher: or None.
+        fitting: how many images have their gradients at a time.
         last: whether the channels of the images come last.
     """
     i = state.step % -(-len(images) // recipe.batch)
@@ -194,14 +212,39 @@ def _step(
         x = shifted(images.x[rows], recipe.shift)
         x = mirrored(x) if recipe.flip else x
         x = as_images(x) if last else x
-        loss = _loss(state.model, x, images.y[rows], recipe, teacher)
-        found = loss.item()
+        y = images.y[rows]
+        found = fitting.run(lambda most: _gradients(state, x, y, recipe, teacher, most=most))
         if not math.isfinite(found):
             return found
-        state.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call] # torch's own lack
         state.optimizer.step()
     state.schedule.step()
+    return found
+
+
+def _gradients(
+    state: TrainingState,
+    x: Tensor,
+    labels: Tensor,
+    recipe: Recipe,
+    teacher: nn.Module | None,
+    *,
+    most: int,
+) -> float:
+    """Return the loss of a batch, and leave its gradients, computed for `most` images at a time.
+
+    They are of no use where the loss is not finite. The parts are nearly even, and none is of one
+    image alone, which batch normalisation cannot take.
+    """
+    n_parts = max(1, min(-(-len(x) // most), len(x) // 2))
+    state.optimizer.zero_grad(set_to_none=True)
+    found = 0.0
+    for part, y in zip(x.tensor_split(n_parts), labels.tensor_split(n_parts), strict=True):
+        share = len(part) / len(x)
+        loss = _loss(state.model, part, y, recipe, teacher) * share
+        found += loss.item()
+        if not math.isfinite(found):
+            break
+        loss.backward()  # type: ignore[no-untyped-call] # torch's own lack
     return found
 
 
@@ -252,8 +295,14 @@ def recalibrate(model: nn.Module, x: Tensor, *, batch: int = EVALUATION_BATCH) -
     Args:
         model: changed in its running statistics only.
         x: (n, ...) training images.
-        batch: images at a time.
+        batch: images at a time; fewer where memory runs out.
     """
+    fitting = Fitting("measuring batch normalisation", batch, 2, "which changes it a little")
+    fitting.run(lambda batch: _recalibrate(model, x, batch))
+
+
+def _recalibrate(model: nn.Module, x: Tensor, batch: int) -> None:
+    """Measure running statistics anew, so many images at a time."""
     model.eval()
     norms = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
     momenta = [m.momentum for m in norms]
@@ -261,13 +310,15 @@ def recalibrate(model: nn.Module, x: Tensor, *, batch: int = EVALUATION_BATCH) -
         norm.reset_running_stats()
         norm.momentum = None  # a plain average over the batches
         norm.train()
-    with torch.no_grad():
-        for part in torch.split(x, batch):
-            if len(part) > 1:
-                model(part)
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
-        norm.eval()
+    try:
+        with torch.no_grad():
+            for part in torch.split(x, batch):
+                if len(part) > 1:
+                    model(part)
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+            norm.eval()
 
 
 def accuracy(model: nn.Module, images: Images, *, batch: int = EVALUATION_BATCH) -> float:
@@ -278,7 +329,20 @@ def accuracy(model: nn.Module, images: Images, *, batch: int = EVALUATION_BATCH)
 def accuracy_and_loss(
     model: nn.Module, images: Images, *, batch: int = EVALUATION_BATCH
 ) -> tuple[float, float]:
-    """Return the accuracy and the mean cross-entropy on some images, in evaluation mode."""
+    """Return the accuracy and the mean cross-entropy on some images, in evaluation mode.
+
+    Args:
+        model: whose output is (n, classes) logits.
+        images: that are looked at.
+        batch: images at a time; fewer where memory runs out, which changes the rounding only.
+    """
+    return Fitting("measuring accuracy", batch).run(
+        lambda batch: _accuracy_and_loss(model, images, batch)
+    )
+
+
+def _accuracy_and_loss(model: nn.Module, images: Images, batch: int) -> tuple[float, float]:
+    """Return the accuracy and the mean cross-entropy, so many images at a time."""
     model.eval()
     right, loss = 0, 0.0
     with torch.no_grad():

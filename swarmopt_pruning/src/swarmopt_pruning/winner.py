@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from swarmopt.words import count_text
 from swarmopt_pruning.data import Images
-from swarmopt_pruning.errors import Diverged, PruningError
+from swarmopt_pruning.errors import Diverged, NoMemory, PruningError
 from swarmopt_pruning.files import part_of
 from swarmopt_pruning.loading import PLAN, WEIGHTS
 from swarmopt_pruning.plan import PruningPlan
@@ -42,7 +42,7 @@ def fine_tuned(
     """Return the smaller network, fine-tuned with the original as its teacher.
 
     Where it is right less often then than the refitted network that was scored, or the training
-    diverges, that is returned, and a warning says so; without epochs it is returned as well.
+    diverges or has no memory, that is returned, and a warning says so; without epochs as well.
 
     Args:
         scorer: of the search.
@@ -65,6 +65,9 @@ def fine_tuned(
     small, before = scorer.inherit(counts), accuracy(refitted, unseen)
     try:
         train(small, images, recipe, seed=seed, teacher=scorer.model, checkpoint=file)
+    except NoMemory as error:
+        log.warning("%s; the network stays as it was refitted", error)
+        return refitted
     except Diverged as error:
         wrong = str(error)
     else:
