@@ -38,7 +38,7 @@ TEN = images(list(range(10)) * 100)
 
 
 def check(right: int, held_out: Images = TEN, *, force: bool = False) -> None:
-    check_answers("net", Knows(right), held_out, 2, force=force)
+    check_answers("net", Knows(right), held_out, force=force)
 
 
 def test_one_that_guesses_is_refused_with_its_accuracy_and_the_way_on() -> None:
@@ -86,7 +86,17 @@ def test_answers_that_are_no_numbers_are_refused_whatever_is_forced() -> None:
             return torch.full((len(x), 10), torch.nan)
 
     with pytest.raises(PruningError, match="answers with NaN or inf"):
-        check_answers("net", Broken(), TEN, 2, force=True)
+        check_answers("net", Broken(), TEN, force=True)
+
+
+def test_one_image_without_an_answer_is_enough_to_refuse_a_network() -> None:
+    class SeldomBroken(Knows):
+        def forward(self, x: Tensor) -> Tensor:
+            number = x[:, 1] - 777
+            return super().forward(x) * (number / number)[:, None]
+
+    with pytest.raises(PruningError, match="with NaN or inf for 1 of the 1,000 held-out images"):
+        check_answers("net", SeldomBroken(1000), TEN)
 
 
 @pytest.mark.parametrize("n_in", [1, 4])

@@ -5,14 +5,17 @@ import math
 
 import torch
 from torch import nn
+from torch.nn import functional
 from torch.nn.utils.parametrize import is_parametrized
 
 from swarmopt_pruning.data import Images
 from swarmopt_pruning.errors import PruningError
 from swarmopt_pruning.raised import raised_by
-from swarmopt_pruning.train import accuracy
+from swarmopt_pruning.train import accuracy_and_loss
 
 log = logging.getLogger(__name__)
+
+BATCH = 256  # images at a time
 
 
 def check_output(
@@ -67,25 +70,24 @@ def _type_hint(model: nn.Module) -> str:
     return ""
 
 
-def check_answers(
-    name: str, model: nn.Module, held_out: Images, n: int, *, force: bool = False
-) -> None:
+def check_answers(name: str, model: nn.Module, held_out: Images, *, force: bool = False) -> None:
     """Refuse an original whose answers are no numbers, and one that guesses.
 
     Args:
         name: of the original.
         model: the original.
         held_out: images that it should know.
-        n: how many of them are looked at for NaN.
         force: only warn of one that guesses.
 
     Raises:
         PruningError: It answers with NaN or inf, or its accuracy is that of chance.
     """
-    with torch.no_grad():
-        if not torch.isfinite(model(held_out.x[:n])).all():
-            raise PruningError(f"the original {name} answers with NaN or inf: look at its weights")
-    found, guessed = accuracy(model, held_out), chance(held_out)
+    (found, loss), guessed = accuracy_and_loss(model, held_out), chance(held_out)
+    if not math.isfinite(loss):
+        raise PruningError(
+            f"the original {name} answers with NaN or inf for {_no_numbers(model, held_out):,} of "
+            f"the {len(held_out):,} held-out images: look at its weights, and at what it divides by"
+        )
     if found >= guessed + margin(guessed, len(held_out)):
         return
     said = (
@@ -95,10 +97,19 @@ def check_answers(
     )
     if not force:
         raise PruningError(
-            f"{said}; give weights=FILE, or a function that returns a trained network, or go on "
-            f"all the same with force=True (--set force=true)"
+            f"{said}; give weights=FILE, or a function that returns a trained network, or train a "
+            f"built-in one for longer (--set epochs=N), or go on all the same with force=True "
+            f"(--set force=true)"
         )
     log.warning("%s; force=True goes on", said)
+
+
+def _no_numbers(model: nn.Module, images: Images) -> int:
+    """Return for how many images the answer makes no finite loss."""
+    parts = zip(torch.split(images.x, BATCH), torch.split(images.y, BATCH), strict=True)
+    with torch.no_grad():
+        losses = [functional.cross_entropy(model(x), y, reduction="none") for x, y in parts]
+    return int((~torch.cat(losses).isfinite()).sum())
 
 
 def chance(images: Images) -> float:

@@ -261,7 +261,7 @@ class ChannelPruning(Problem):
             if not self._has_weights:
                 trained(self._model_name, self._model, self._data, self._training)
             check_answers(
-                self._model_name.name, self._model, self._data.held_out, EXAMPLES, force=self._force
+                self._model_name.name, self._model, self._data.held_out, force=self._force
             )
             moments: Mapping[str, Moments] = {}
             if self._reconstruct or self._importance == RECONSTRUCTION:
