@@ -155,15 +155,14 @@ def check_free(path: Path, *, overwrite: bool, artefacts: Iterable[str] = ()) ->
     """Raise FolderError unless a run folder may be made at this path."""
     try:
         path = path.resolve()
-        if not path.exists():
-            _check_writable(path)
-            return
-        inside = sorted(entry.name for entry in path.iterdir())
+        inside = sorted(entry.name for entry in path.iterdir()) if path.exists() else None
     except NotADirectoryError:
         raise FolderError(f"no run folder can be made at {path}: it is a file") from None
     except (OSError, RuntimeError) as error:  # no permission, a name too long, a circle of links
         why = getattr(error, "strerror", None) or error
         raise FolderError(f"no run folder can be made at {path}: {why}") from error
+    if inside is None:
+        _check_writable(path)
     if not inside:
         return
     if not overwrite:

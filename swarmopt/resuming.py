@@ -102,11 +102,7 @@ def _check_same(about: Mapping[str, Any], settings: Mapping[str, Any], problem: 
         del before["problem"]
     found = difference({k: v for k, v in before.items() if k not in WHERE}, now)
     if found:
-        key, (old, new) = printable(found[0]), shown(*found[1:])
-        raise SettingError(
-            f"the run was begun with another {key}: recorded {old}, given {new}. Give the recorded "
-            f"one to go on, or another folder for a new run"
-        )
+        raise SettingError(f"{begun_with_another(*found)}, or another folder for a new run")
 
 
 def difference(
@@ -122,6 +118,15 @@ def difference(
         elif old != new:
             return f"{prefix}{key}", old, new
     return None
+
+
+def begun_with_another(key: str, old: Any, new: Any) -> str:
+    """Return the beginning of what is said where `difference` found one."""
+    was, given = shown(old, new)
+    return (
+        f"the run was begun with another {printable(key)}: recorded {was}, given {given}. Give the "
+        f"recorded one to go on"
+    )
 
 
 def shown(old: Any, new: Any) -> tuple[str, str]:

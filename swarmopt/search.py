@@ -157,10 +157,10 @@ class Search:
         if self._cache is not None:
             self._cache.release(batch.x)
         recorded = recorded[: len(batch.candidates)]
-        candidates, points = self._meant(*self._laid_over(batch.candidates, recorded))
-        points = np.array(points)
+        unit, points = batch.candidates.unit.copy(), batch.points.copy()
+        unit[: len(recorded)] = self.problem.space.encode(recorded)
         points[: len(recorded)] = recorded
-        return self._batch(candidates, points)
+        return self._batch(batch.candidates.at(unit), points)
 
     def _laid_over(self, candidates: Candidates, given: Matrix) -> tuple[Candidates, Matrix]:
         """Return the candidates with given points in place of the first ones, and all points."""

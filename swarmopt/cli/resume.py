@@ -15,7 +15,7 @@ from swarmopt.cli.help import examples
 from swarmopt.cli.session import carry_out, document, set_up
 from swarmopt.errors import FolderError, SettingError
 from swarmopt.report.reproduce import code, resume_command
-from swarmopt.resuming import difference, recorded, shown
+from swarmopt.resuming import begun_with_another, difference, recorded
 from swarmopt.terminal import printable
 
 
@@ -94,11 +94,7 @@ def _check_named(
     if not found and new:
         found = f"set.{min(new)}", None, now["set"][min(new)]
     if found:
-        key, (recorded_as, given_as) = printable(found[0]), shown(*found[1:])
-        raise SettingError(
-            f"the run was begun with another {key}: recorded {recorded_as}, given {given_as}. Give "
-            f"the recorded one to go on"
-        )
+        raise SettingError(begun_with_another(*found))
     needed = dict(code(document(settings)))
     given = {f"--{key}" for key in named} | {
         f"--set {a.partition('=')[0].strip()}" for a in assignments

@@ -85,7 +85,7 @@ x = problem.space.decode(np.full((1, len(problem.space)), 0.45))[0]
 result = SimpleNamespace(x=x, seed=7, history=History())
 whole, torn = folder / "whole", folder / "torn"
 whole.mkdir(), torn.mkdir()
-took = seconds(lambda: problem.finish(result, whole))
+took = min(seconds(lambda: problem.finish(result, whole)) for _ in range(2))
 kills = killed_until_done(lambda: problem.finish(result, torn), took, 10)
 tell(kills=kills, files={
     path.name: sorted(f.name for f in path.iterdir()) for path in (whole, torn)
@@ -156,7 +156,7 @@ def run(script: str, folder: Path, seed: int) -> dict[str, Any]:
 
 def test_fine_tuning_killed_at_random_moments_ends_with_the_same_network(tmp_path: Path) -> None:
     found = run(FINISH, tmp_path, 0)
-    assert found["kills"] >= 1
+    assert found["kills"] >= 2
     assert "it goes on after" in found["log"]
     assert found["same"] == [True, True]
     expected = ["channels.png", "plan.json", "pruned.safetensors"]
@@ -167,7 +167,7 @@ def test_training_the_original_killed_at_random_moments_ends_with_the_same_weigh
     tmp_path: Path,
 ) -> None:
     found = run(ORIGINAL, tmp_path, 0)
-    assert found["kills"] >= 1
+    assert found["kills"] >= 2
     assert "it goes on after" in found["log"]
     assert found["same"]
     assert found["files"][0] == found["files"][1]

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import torch
 
+from swarmopt.words import count_text
 from swarmopt_pruning.errors import NoMemory, PruningError
 
 log = logging.getLogger(__name__)
@@ -89,16 +90,16 @@ class Fitting:
         effect = f", {self.effect}" if self.effect else ""
         cure = f"; {self.setting}={self.batch} begins with that" if self.setting else ""
         return (
-            f"{self.doing} is out of memory with {_images(began)} at a time, and goes on with "
-            f"{self.batch}{effect}{cure}"
+            f"{self.doing} is out of memory with {count_text(began, 'image')} at a time, and goes "
+            f"on with {self.batch}{effect}{cure}"
         )
 
     def _hopeless(self, tried: list[int], error: BaseException) -> str:
         said = str(error).partition("\n")[0][:200]
         return (
-            f"{self.doing} is out of memory even with {_images(self.batch)} at a time (tried "
-            f"{', '.join(map(str, tried))}): {said}; a smaller score_batch is no help here, but "
-            f"fewer processes (workers=0, --workers 0) or device=cpu may be"
+            f"{self.doing} is out of memory even with {count_text(self.batch, 'image')} at a time "
+            f"(tried {', '.join(map(str, tried))}): {said}; a smaller score_batch is no help "
+            f"here, but fewer processes (workers=0, --workers 0) or device=cpu may be"
         )
 
 
@@ -108,10 +109,6 @@ def is_out_of_memory(error: BaseException) -> bool:
         return True
     said = str(error).lower()
     return isinstance(error, RuntimeError) and any(words in said for words in WORDINGS)
-
-
-def _images(n: int) -> str:
-    return f"{n} image" if n == 1 else f"{n} images"
 
 
 @functools.cache

@@ -6,9 +6,9 @@
     └── PruningError
         ├── NotExportable   torch.export cannot turn the model into a graph
         ├── UnknownName     a group, importance or model that does not exist
-        ├── PlanCorrupted   a file that is not a pruning plan, or not all of one
         ├── Diverged        a training whose loss or weights are not finite
         ├── NoMemory        not even one image at a time fits
+        ├── PlanCorrupted   a file that is not a pruning plan, or not all of one
         └── PlanMismatch    a plan made for another model
 """
 
@@ -45,16 +45,16 @@ class UnknownName(PruningError):  # noqa: N818 - reads as a statement about the 
         super().__init__(f"there is no {kind} named {name!r}; {hint}")
 
 
-class PlanCorrupted(PruningError):  # noqa: N818 - reads as a statement about the file
-    """A plan file that cannot be trusted."""
-
-
 class Diverged(PruningError):  # noqa: N818 - reads as a statement about the training
     """A training without a good epoch to go back to."""
 
 
 class NoMemory(PruningError):  # noqa: N818 - reads as a statement about the device
     """Work that needs more memory than there is, however few images at a time it takes."""
+
+
+class PlanCorrupted(PruningError):  # noqa: N818 - reads as a statement about the file
+    """A plan file that cannot be trusted."""
 
 
 class PlanMismatch(PruningError):  # noqa: N818 - reads as a statement about plan and model

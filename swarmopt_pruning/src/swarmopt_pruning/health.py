@@ -11,11 +11,9 @@ from torch.nn.utils.parametrize import is_parametrized
 from swarmopt_pruning.data import Images
 from swarmopt_pruning.errors import PruningError
 from swarmopt_pruning.raised import raised_by
-from swarmopt_pruning.train import accuracy_and_loss
+from swarmopt_pruning.train import EVALUATION_BATCH, accuracy_and_loss
 
 log = logging.getLogger(__name__)
-
-BATCH = 256  # images at a time
 
 
 def check_output(
@@ -106,9 +104,9 @@ def check_answers(name: str, model: nn.Module, held_out: Images, *, force: bool 
 
 def _no_numbers(model: nn.Module, images: Images) -> int:
     """Return for how many images the answer makes no finite loss."""
-    parts = zip(torch.split(images.x, BATCH), torch.split(images.y, BATCH), strict=True)
+    pairs = zip(*(torch.split(t, EVALUATION_BATCH) for t in (images.x, images.y)), strict=True)
     with torch.no_grad():
-        losses = [functional.cross_entropy(model(x), y, reduction="none") for x, y in parts]
+        losses = [functional.cross_entropy(model(x), y, reduction="none") for x, y in pairs]
     return int((~torch.cat(losses).isfinite()).sum())
 
 

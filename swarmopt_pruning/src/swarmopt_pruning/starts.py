@@ -89,8 +89,7 @@ def additive(constraints: ConstraintSet, budget: Budget, curves: Floats) -> Floa
                 break
             last, better = better, _exchanged(constraints, budget, curves, better)
         found.append(last)
-    summed = [float(curves[np.arange(len(p)), p.astype(int)].sum()) for p in found]
-    best = found[int(np.argmin(summed))]
+    best = found[int(np.argmin(_summed(curves, np.array(found))))]
     filled: Floats = constraints.repair(best[None], budget, fill=True)[0]
     return filled
 
@@ -149,7 +148,6 @@ def near(
         point: (d,) levels, such as the additive optimum; not among what is returned.
         most: points at most.
     """
-    columns = np.arange(len(point))
     moves = _exchanges(len(point))
     seen = {point.tobytes()}
     waiting: list[tuple[float, int, Floats]] = []
@@ -158,17 +156,23 @@ def near(
         steps = point + moves
         steps = steps[((steps >= 0) & (steps <= constraints.whole)).all(axis=1)]
         steps = steps[budget.within(constraints.counts(steps))]
-        best = np.argsort(curves[columns, steps.astype(int)].sum(axis=1), kind="stable")
-        for step in constraints.repair(steps[best[:BEST]], budget, fill=True):
+        best = np.argsort(_summed(curves, steps), kind="stable")[:BEST]
+        steps = constraints.repair(steps[best], budget, fill=True)
+        for step, lost in zip(steps, _summed(curves, steps).tolist(), strict=True):
             if step.tobytes() not in seen:
                 seen.add(step.tobytes())
-                summed = float(curves[columns, step.astype(int)].sum())
-                heapq.heappush(waiting, (summed, len(seen), step))
+                heapq.heappush(waiting, (lost, len(seen), step))
         if not waiting:
             break
         _, _, point = heapq.heappop(waiting)
         found.append(point)
     return found
+
+
+def _summed(curves: Floats, points: Floats) -> Floats:
+    """Return (n,) sums of what each code of (n, d) points loses."""
+    total: Floats = curves[np.arange(len(curves)), points.astype(int)].sum(axis=1)
+    return total
 
 
 def _exchanges(d: int) -> Floats:
