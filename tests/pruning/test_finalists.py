@@ -63,7 +63,7 @@ def test_where_every_training_diverges_the_order_of_the_scores_stays(tmp_path: P
     assert {trial["loss"] for trial in held.values()} == {None}
     assert halved(finalists(SIX), Training({}), epochs=1, file=file) == found
     line = choice([asdict(each) for each in found])
-    assert line == "chosen of 6 finalists by its score, as the training of every one diverged"
+    assert line == "chosen of 6 finalists by its score, as the training of every one failed"
 
 
 @pytest.mark.parametrize("n", [0, 1])

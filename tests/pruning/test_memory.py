@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from swarmopt_pruning import Images, PruningError, Recipe, accuracy, build, load_data, recalibrate
-from swarmopt_pruning import device as module
+from swarmopt_pruning import memory as module
 from swarmopt_pruning.checkpoint import state_of
-from swarmopt_pruning.device import Fitting, is_out_of_memory
 from swarmopt_pruning.graph import ChannelGraph
 from swarmopt_pruning.measure import figures, largest_difference
+from swarmopt_pruning.memory import Fitting, is_out_of_memory
 from swarmopt_pruning.moments import measure_moments
 from swarmopt_pruning.original import ModelName
 from swarmopt_pruning.score import Scorer
@@ -54,7 +54,7 @@ def tight(monkeypatch: pytest.MonkeyPatch) -> Tight:
 
 
 def said(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [r.message for r in caplog.records if r.name == "swarmopt_pruning.device"]
+    return [r.message for r in caplog.records if r.name == "swarmopt_pruning.memory"]
 
 
 def once(caplog: pytest.LogCaptureFixture) -> str:

@@ -35,7 +35,7 @@ class Trial:
     Attributes:
         epochs: of the training.
         accuracy: share of held-out images, unseen by the scores, that it was right on.
-        loss: its mean cross-entropy on them; None: the training diverged.
+        loss: its mean cross-entropy on them; None: the training failed.
     """
 
     epochs: int

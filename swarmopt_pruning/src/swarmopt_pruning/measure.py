@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from swarmopt_pruning.cost import count_macs, count_params
 from swarmopt_pruning.data import Splits
-from swarmopt_pruning.device import Fitting
 from swarmopt_pruning.latency import measure_latency
 from swarmopt_pruning.loading import save_pruned
+from swarmopt_pruning.memory import Fitting
 from swarmopt_pruning.original import ModelName
 from swarmopt_pruning.train import accuracy
 

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from swarmopt_pruning.device import Fitting
 from swarmopt_pruning.layer_calls import LayerCall, LayerCalls
+from swarmopt_pruning.memory import Fitting
 from swarmopt_pruning.trace import first_names
 
 MOST_ROWS = 200_000

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from swarmopt.words import count_text
-from swarmopt_pruning.device import is_out_of_memory
 from swarmopt_pruning.errors import PruningError
+from swarmopt_pruning.memory import is_out_of_memory
 
 HERE = str(Path(__file__).parent) + os.sep
 PASSING = (f"{HERE}models{os.sep}", f"{HERE}layer_calls.py")  # a network calls them, too

@@ -86,7 +86,7 @@ def choice(finalists: Sequence[Mapping[str, Any]]) -> str:
     best, n = finalists[0], len(finalists)
     last = best["trials"][-1]
     if last["loss"] is None:
-        return f"chosen of {n} finalists by its score, as the training of every one diverged"
+        return f"chosen of {n} finalists by its score, as the training of every one failed"
     return (
         f"chosen of {n} finalists: {best['origin']}, by its loss on unseen held-out images after "
         f"{count_text(last['epochs'], 'epoch')}: {last['loss']:.4f}, and "

@@ -21,10 +21,10 @@ from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from swarmopt_pruning.data import Images
-from swarmopt_pruning.device import Fitting
 from swarmopt_pruning.folding import Pair, foldable, folded, folded_copy
 from swarmopt_pruning.graph import ChannelGraph
 from swarmopt_pruning.layout import as_images
+from swarmopt_pruning.memory import Fitting
 from swarmopt_pruning.moments import Moments
 from swarmopt_pruning.own_inputs import OwnInputs
 from swarmopt_pruning.plan import PruningPlan

@@ -20,9 +20,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from swarmopt_pruning.augment import mirrored, shifted
 from swarmopt_pruning.checkpoint import Checkpoint, TrainingState, state_of
 from swarmopt_pruning.data import Images
-from swarmopt_pruning.device import Fitting
 from swarmopt_pruning.diverged import divergence, go_back
 from swarmopt_pruning.layout import as_images, channels_last, sound
+from swarmopt_pruning.memory import Fitting
 from swarmopt_pruning.progress import TrainingProgress
 from swarmopt_pruning.tensors import tensor_digest
 
