@@ -3,7 +3,6 @@
 import logging
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,49 +16,29 @@ from swarmopt import Evaluation, Problem, Result, Seeds
 from swarmopt.evaluation import Outcome
 from swarmopt_pruning.allocator import keep_memory
 from swarmopt_pruning.budget import Budget
-from swarmopt_pruning.checkpoint import remove
 from swarmopt_pruning.classes import greatest_label
 from swarmopt_pruning.codes import constrain
 from swarmopt_pruning.data import Images, Splits, load_data
 from swarmopt_pruning.device import device_of
 from swarmopt_pruning.elimination import elimination_scores
+from swarmopt_pruning.ending import Ending
 from swarmopt_pruning.errors import PruningError, UnknownName
-from swarmopt_pruning.finalists import Finalist
-from swarmopt_pruning.front import Evaluated, write_front
 from swarmopt_pruning.graph import ChannelGraph
 from swarmopt_pruning.health import check_answers, check_output, parametrized_layers
 from swarmopt_pruning.importance import IMPORTANCES
-from swarmopt_pruning.loading import PLAN, WEIGHTS, save_pruned
+from swarmopt_pruning.loading import PLAN, WEIGHTS
 from swarmopt_pruning.machine import workers_that_fit
-from swarmopt_pruning.measure import LATENCY_BATCH, Figures, figures, largest_difference
 from swarmopt_pruning.moments import Moments, measure_moments
 from swarmopt_pruning.original import load_weights, make_original, trained
 from swarmopt_pruning.raised import raised_by
-from swarmopt_pruning.report import (
-    choice,
-    draw_channels,
-    figures_table,
-    finalists_report,
-    structure_report,
-    table,
-)
+from swarmopt_pruning.report import choice, table
 from swarmopt_pruning.score import Scorer
-from swarmopt_pruning.selection import chosen, evaluated
 from swarmopt_pruning.starts import known_points
 from swarmopt_pruning.taylor import taylor_scores
 from swarmopt_pruning.terminal import printable
 from swarmopt_pruning.trace import first_names
 from swarmopt_pruning.train import Recipe, pinned
-from swarmopt_pruning.winner import (
-    ARTEFACTS,
-    CHANNELS,
-    CHECKPOINT,
-    FINALISTS,
-    FRONT,
-    FRONT_PICTURE,
-    check_winner,
-    fine_tuned,
-)
+from swarmopt_pruning.winner import ARTEFACTS, CHANNELS, FINALISTS, FRONT, FRONT_PICTURE
 
 log = logging.getLogger(__name__)
 
@@ -392,79 +371,24 @@ class ChannelPruning(Problem):
 
     def finish(self, result: Result, folder: Path | None) -> Mapping[str, Any]:
         """Choose among the best, fine-tune the winner, and look at the test images once."""
-        scorer = self.scorer
-        found = evaluated(result.history, self.constraints, self.graph)
-        if folder is not None and len(found.counts):
-            write_front(found, self.graph.names, folder / FRONT, folder / FRONT_PICTURE)
-        with pinned(self.threads):
-            finalists = self._chosen(found, result, folder)
-            counts = np.array(finalists[0].counts, dtype=np.int64)
-            plan = scorer.plan(counts)
-            check_winner(plan, self._model, self._data.held_out.x[:EXAMPLES])
-            difference = largest_difference(
-                plan.apply(self._model), plan.mask(self._model), self._data.held_out.x[:64]
-            )
-            small = fine_tuned(
-                scorer,
-                counts,
-                self._data.train,
-                self._unseen,
-                self._finetuning,
-                seed=result.seed,
-                folder=folder,
-            )
-            if folder is not None:
-                save_pruned(small, self._model_name, folder / WEIGHTS)
-            before = self._figures(self._model, int(self.graph.widths.sum()))
-            after = self._figures(small, int(counts.sum()), before.latency_batch)
-        report = {
-            "before": before.document(),
-            "after": after.document(),
-            "model": self._model_name.name,
-            "data": self._data_name or "given as it is",
-            **{limit.setting: limit.most for limit in self.budget.limits},
-            **structure_report(self.graph, self.constraints, counts),
-            "tables": [figures_table(before.document(), after.document())],
-            **finalists_report([asdict(finalist) for finalist in finalists]),
-            "masked_difference": difference,
-        }
-        if folder is not None:
-            draw_channels(
-                self.graph.names,
-                self.graph.widths.tolist(),
-                counts.tolist(),
-                f"{self._model_name.name}: {after.macs / before.macs:.1%} of the MACs",
-                folder / CHANNELS,
-            )
-            remove(folder / CHECKPOINT)
-        return report
-
-    def _chosen(self, found: Evaluated, result: Result, folder: Path | None) -> list[Finalist]:
-        """Return the finalists, the best first."""
-        best = self.constraints.counts(self.canonical(result.x[None]))
-        points = {}
+        known = {}
         if self._begins_known and self._n_finalists > 1:
-            points = {name: self.known[name][None] for name in SURE}
-        return chosen(
-            np.concatenate([best, found.counts]),
-            {name: self.constraints.counts(point)[0] for name, point in points.items()},
-            self.scorer,
-            images=self._data.train,
-            unseen=self._unseen,
-            recipe=replace(self._finetuning, epochs=self._finalist_epochs),
-            most=self._n_finalists,
-            seed=result.seed,
-            file=None if folder is None else folder / FINALISTS,
-        )
-
-    def _figures(self, model: nn.Module, channels: int, timed: int = LATENCY_BATCH) -> Figures:
-        return figures(
-            model,
-            self._data,
-            channels=channels,
+            known = {name: self.constraints.counts(self.known[name][None])[0] for name in SURE}
+        ending = Ending(
+            scorer=self.scorer,
+            constraints=self.constraints,
+            budget=self.budget,
             original=self._model_name,
-            latency_batch=timed,
+            data=self._data,
+            data_name=self._data_name,
+            unseen=self._unseen,
+            known=known,
+            most=self._n_finalists,
+            epochs=self._finalist_epochs,
+            recipe=self._finetuning,
         )
+        with pinned(self.threads):
+            return ending.report(result, folder)
 
     @property
     def _loaded_by(self) -> str:
