@@ -82,6 +82,7 @@ def create(
     space: Space,
     *,
     problem: str = "",
+    fingerprint: Mapping[str, str] | None = None,
     overwrite: bool = False,
     distributions: Iterable[str] = (),
     artefacts: Iterable[str] = (),
@@ -96,6 +97,7 @@ def create(
         settings: the resolved settings, as `run.toml` will say them.
         space: of the run.
         problem: how reports call it.
+        fingerprint: of the problem.
         overwrite: whether an earlier run folder at `path` may be replaced.
         distributions: packages beside the usual whose versions are noted.
         artefacts: files that such a run leaves beside the usual.
@@ -111,7 +113,7 @@ def create(
     }
     with fresh_beside(path, "run folder") as fresh:
         (fresh / SETTINGS).write_text(tomli_w.dumps(document), "utf-8")
-        Journal.create(fresh, space, problem, settings)
+        Journal.create(fresh, space, problem, settings, fingerprint)
         held = lock.acquire(fresh)
         try:
             return RunFolder(path, held, _put(fresh, path, overwrite=overwrite))

@@ -74,7 +74,13 @@ class Journal:
         self._committer: threading.Thread | None = None
 
     @staticmethod
-    def create(folder: Path, space: Space, problem: str, settings: Mapping[str, Any]) -> None:
+    def create(
+        folder: Path,
+        space: Space,
+        problem: str,
+        settings: Mapping[str, Any],
+        fingerprint: Mapping[str, str] | None = None,
+    ) -> None:
         """Make the empty record of a new run in the folder.
 
         Args:
@@ -82,6 +88,7 @@ class Journal:
             space: of the run.
             problem: how reports call it.
             settings: the resolved settings, JSON values.
+            fingerprint: of the problem, see `Problem.fingerprint`.
         """
         path = folder / FILE
         about = {
@@ -91,6 +98,7 @@ class Journal:
             "problem": problem,
             "settings": settings,
             "diverged": None,
+            "fingerprint": dict(fingerprint or {}),
             "finished": None,
         }
         rows = [_meta_row(key, value) for key, value in about.items()]

@@ -30,6 +30,7 @@ def migrate(db: sqlite3.Connection, log: Log, settings: Mapping[str, Any]) -> Lo
         "problem": None,
         "settings": settings,
         "diverged": None,
+        "fingerprint": {},
         "finished": None,
     }
     db.execute("BEGIN IMMEDIATE")

@@ -88,6 +88,13 @@ class Problem(ABC):
                 a run's best.
         """
 
+    def fingerprint(self) -> Mapping[str, str]:
+        """Return what costs depend on beside the settings, such as weights and data: name -> hash.
+
+        Called after `prepare`. It is recorded, and a run does not go on where it is another.
+        """
+        return {}
+
     def starts(self) -> Matrix:
         """Return (k, d) points that are worth trying first: after `prepare`, and after `x0`."""
         return np.empty((0, len(self.space)))

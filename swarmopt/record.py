@@ -21,6 +21,7 @@ from swarmopt.types import Integers, Matrix, Vector
 FILE = "journal.sqlite"
 META: dict[str, Any] = {
     "diverged": int | None,
+    "fingerprint": dict,
     "finished": dict | None,
     "names": list,
     "problem": str | None,
@@ -28,6 +29,7 @@ META: dict[str, Any] = {
     "settings": dict,
     "space": str,
 }
+LATER_META: dict[str, Any] = {"fingerprint": {}}  # what older records of this schema lack
 OLD_META = {"names", "schema", "space"}
 BATCH = np.dtype(
     [("number", "i8"), ("first_id", "i8"), ("n", "i8"), ("seconds", "f8"), ("digest", "V16")]
@@ -143,7 +145,9 @@ def read_about(db: sqlite3.Connection, found: Schema, path: Path) -> dict[str, A
             raise FolderError(
                 f"{printable(key)!r} in the table meta is no JSON: {error}"
             ) from error
-    wanted = set(META) if found is schema.LATEST else OLD_META
+    wanted = OLD_META
+    if found is schema.LATEST:
+        wanted, about = set(META), LATER_META | about
     unknown = sorted(set(about) - wanted)
     if unknown:
         raise FolderError(

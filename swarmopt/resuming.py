@@ -105,6 +105,24 @@ def _check_same(about: Mapping[str, Any], settings: Mapping[str, Any], problem: 
         raise SettingError(f"{begun_with_another(*found)}, or another folder for a new run")
 
 
+def check_fingerprint(journal: Journal, now: Mapping[str, str], problem: str) -> None:
+    """Raise SettingError unless a problem's costs are those that the record is of.
+
+    Args:
+        journal: of the run; of one that is over nothing is evaluated again.
+        now: the fingerprint of the problem; what the record does not know is new.
+        problem: how it is called.
+    """
+    before = journal.log.about["fingerprint"]
+    changed = [name for name in before if before[name] != now.get(name)]
+    if changed and not journal.ended_after:
+        raise SettingError(
+            f"{problem}: since the run began, the {printable(' and the '.join(changed))} changed, "
+            f"so what is recorded are the costs of something else. Put back what it began with, or "
+            f"begin a new run in another folder"
+        )
+
+
 def difference(
     before: Mapping[str, Any], after: Mapping[str, Any], prefix: str = ""
 ) -> tuple[str, Any, Any] | None:

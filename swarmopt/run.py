@@ -32,7 +32,7 @@ from swarmopt.limits import Limits, check_count
 from swarmopt.loop import iterate
 from swarmopt.problem import Problem
 from swarmopt.result import Result, Step, Stop
-from swarmopt.resuming import open_journal, recorded
+from swarmopt.resuming import check_fingerprint, open_journal, recorded
 from swarmopt.search import Search
 from swarmopt.settings import named
 
@@ -206,6 +206,9 @@ def execute(
             connect(resources.cluster).close()  # before a network is trained for it, say
         with named(f"problem {problem.name} cannot be prepared", type(problem)):
             problem.prepare()
+            fingerprint = problem.fingerprint() if run_dir is not None else {}
+        if journal is not None:
+            check_fingerprint(journal, fingerprint, problem.name)
         evaluator = as_evaluator(problem, resources)
         evaluating = stack.enter_context(ExitStack())
         evaluating.enter_context(pinned(resources.threads))
@@ -217,6 +220,7 @@ def execute(
                 settings,
                 problem.space,
                 problem=problem.name,
+                fingerprint=fingerprint,
                 overwrite=overwrite,
                 distributions=problem.distributions,
                 artefacts=problem.artefacts,

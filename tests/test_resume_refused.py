@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from interrupted import BOUNDS, Bowl, resume, start
 
-from swarmopt import FolderError, SettingError, minimize, record
+from swarmopt import FolderError, Real, Result, SettingError, Space, minimize, record
 from swarmopt.algorithms import PSO
+from swarmopt.problem import FunctionProblem
 from swarmopt.rows import meta_crc
 
 
@@ -45,6 +46,50 @@ def test_another_hyper_parameter_or_objective_is_refused_by_name(tmp_path: Path)
     with pytest.raises(SettingError, match="another problem: recorded 'bowl', given 'sqrt'"):
         minimize(math.sqrt, BOUNDS, budget=60, algorithm=PSO(population=6),
                  run_dir=tmp_path / "run", resume=True)  # fmt: skip
+
+
+class Weighted(FunctionProblem):
+    """What it costs depends on weights that a file, say, holds."""
+
+    def __init__(self, interrupt_at: int | None = None, **of: str) -> None:
+        super().__init__(Bowl(interrupt_at), Space([Real(-5, 5)] * 3))
+        self.of = of
+
+    def fingerprint(self) -> dict[str, str]:
+        return self.of
+
+
+def go_on(folder: Path, **of: str) -> Result:
+    return minimize(Weighted(**of), budget=60, seed=4, run_dir=folder, resume=True)
+
+
+def test_a_run_whose_costs_come_from_something_else_now_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        minimize(
+            Weighted(31, weights="1", images="2"), budget=60, seed=4, run_dir=folder
+        )  # fmt: skip
+    before = record.count(folder)
+    for of, changed in (
+        ({"weights": "3", "images": "2"}, "the weights changed"),
+        ({"weights": "3", "images": "4"}, "the weights and the images changed"),
+        ({"weights": "1"}, "the images changed"),
+    ):
+        with pytest.raises(SettingError, match=f"since the run began, {changed}"):
+            go_on(folder, **of)
+    assert record.count(folder) == before
+    assert go_on(folder, weights="1", images="2", more="5").nfev == 60
+    assert go_on(folder, weights="3", images="2").nfev == 60, "it is over: nothing is done again"
+
+
+def test_a_record_from_before_there_were_fingerprints_goes_on(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        minimize(Weighted(31, weights="1"), budget=60, seed=4, run_dir=folder)
+    with sqlite3.connect(folder / record.FILE) as db:
+        db.execute("DELETE FROM meta WHERE key = 'fingerprint'")
+    db.close()
+    assert go_on(folder, weights="3").nfev == 60
 
 
 def test_a_resume_needs_a_folder_and_does_not_overwrite(tmp_path: Path) -> None:

@@ -348,7 +348,7 @@ def test_no_file_is_written_through_a_link(tmp_path: Path) -> None:
     for name in ("pruned.safetensors", "finetuning.safetensors"):
         write_tensors(folder / name, {"x": torch.zeros(2)})
     one = np.ones(1, dtype=np.int64)
-    scored = Evaluated(one[None], np.ones(1), one, one)
+    scored = Evaluated(one[None], np.ones(1), one, one, images=1)
     write_front(scored, ["a"], folder / "front.csv", folder / "front.png")
     known = [Finalist((n,), "search") for n in (1, 2)]
     halved(known, lambda _, n: Trial(n, 1.0, 0.0), epochs=1, file=folder / "finalists.json")

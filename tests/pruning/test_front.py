@@ -17,7 +17,7 @@ ROWS = st.lists(
 def evaluated(rows: list[tuple[int, int, int]]) -> Evaluated:
     table = np.array(rows, dtype=np.int64).reshape(-1, 3)
     counts = np.arange(2 * len(rows)).reshape(-1, 2)
-    return Evaluated(counts, table[:, 0] / 4, table[:, 1], table[:, 2])
+    return Evaluated(counts, table[:, 0] / 4, table[:, 1], table[:, 2], images=97)
 
 
 @given(rows=ROWS)
@@ -39,8 +39,9 @@ def test_the_table_says_what_was_found_and_the_picture_is_there(tmp_path: Path) 
     data = evaluated([(2, 3, 3), (4, 5, 5), (1, 4, 4), (1, 1, 2)])
     write_front(data, ["a", "b"], tmp_path / "front.csv", tmp_path / "front.png")
     rows = list(csv.reader((tmp_path / "front.csv").read_text("utf-8").splitlines()))
-    assert rows[0] == ["held_out_accuracy", "macs", "params", "a", "b"]
-    assert rows[1:] == [
+    assert rows[0] == ["held_out_accuracy", "held_out_error", "macs", "params", "a", "b"]
+    assert [row[:1] + row[2:] for row in rows[1:]] == [
         ["0.25", "1", "2", "6", "7"], ["0.5", "3", "3", "0", "1"], ["1.0", "5", "5", "2", "3"]
     ]  # fmt: skip
+    assert [row[1] for row in rows[1:]] == ["0.043589", "0.05", "0.009999"]
     assert (tmp_path / "front.png").read_bytes().startswith(b"\x89PNG")

@@ -65,7 +65,7 @@ def test_no_candidate_that_stopped_early_is_on_the_front_or_a_finalist(tmp_path:
     counts = {tuple(c) for c in found.constraints.counts(history.x[whole]).tolist()}
     lines = (tmp_path / "r" / "front.csv").read_text("utf-8").splitlines()[1:]
     assert lines
-    assert {tuple(map(int, line.split(",")[3:])) for line in lines} <= counts
+    assert {tuple(map(int, line.split(",")[4:])) for line in lines} <= counts
     assert {tuple(f["counts"]) for f in result.report["finalists"]} <= counts
     assert result.fun == history.cost[whole].min()
 

@@ -6,6 +6,7 @@ import pytest
 
 from swarmopt.report.extras import tables
 from swarmopt.report.page import Table
+from swarmopt_pruning.finalists import Finalist, Trial
 from swarmopt_pruning.report import choice, figures_table, finalists_report, table
 
 BEFORE: dict[str, Any] = {
@@ -56,11 +57,12 @@ def test_the_terminal_and_the_page_show_the_same_rows() -> None:
 
 
 def test_a_report_says_which_finalist_was_kept() -> None:
-    trials = [{"epochs": 1, "loss": 0.5, "accuracy": 0.875}]
-    two = [{"counts": [3], "origin": name, "trials": trials} for name in ("additive", "search")]
-    found = finalists_report(two)
+    trials = (Trial(1, 0.875, 0.5),)
+    two = [Finalist((3,), name, trials) for name in ("additive", "search")]
+    found = finalists_report(two, images=97)
     assert [each["chosen"] for each in found["finalists"]] == [True, False]
-    assert found["sentences"] == [f"The network kept was {choice(two)}."]
+    assert found["sentences"] == [f"The network kept was {choice(found['finalists'])}."]
+    assert "and 87.50 ± 3.39 % right" in found["sentences"][0]
     assert "chosen of 2 finalists: additive, by its loss" in found["sentences"][0]
     assert "after 1 epoch: 0.5000" in found["sentences"][0]
-    assert finalists_report(two[:1])["sentences"] == []
+    assert finalists_report(two[:1], images=97)["sentences"] == []

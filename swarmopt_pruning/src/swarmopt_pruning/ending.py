@@ -1,7 +1,7 @@
 """What comes after a search: finalists, the winner fine-tuned, its figures and its files."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +76,7 @@ class Ending:
             folder: where artefacts are written; None: nowhere.
         """
         scorer, graph = self.scorer, self.scorer.graph
-        found = evaluated(result.history, self.constraints, graph)
+        found = evaluated(result.history, self.constraints, graph, images=len(scorer.images))
         if folder is not None and len(found.counts):
             write_front(found, graph.names, folder / FRONT, folder / FRONT_PICTURE)
         finalists = self._finalists(found, result, folder)
@@ -112,7 +112,7 @@ class Ending:
             **{limit.setting: limit.most for limit in self.budget.limits},
             **structure_report(graph, self.constraints, counts),
             "tables": [figures_table(before.document(), after.document())],
-            **finalists_report([asdict(finalist) for finalist in finalists]),
+            **finalists_report(finalists, len(self.unseen)),
             "masked_difference": difference,
         }
 

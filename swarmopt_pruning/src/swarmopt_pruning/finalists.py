@@ -66,8 +66,9 @@ class Finalist:
         spread, accuracy by twice.
         """
         last = self.trials[-1]
-        loss = math.inf if last.loss is None else last.loss
-        return len(self.trials), -loss, last.accuracy
+        if last.loss is None:
+            return len(self.trials), -math.inf, 0.0
+        return len(self.trials), -last.loss, last.accuracy
 
 
 def contenders(ordered: Iterable[Ints], known: Mapping[str, Ints], most: int) -> list[Finalist]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swarmopt_pruning.files import write_whole
+from swarmopt_pruning.measure import sampling_error
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -24,12 +25,14 @@ class Evaluated:
         accuracy: (n,) held-out accuracy before any training.
         macs: (n,) multiply-adds.
         params: (n,) parameters.
+        images: that the accuracies are of.
     """
 
     counts: Ints
     accuracy: Floats
     macs: Ints
     params: Ints
+    images: int
 
     def front(self) -> Ints:
         """Return the candidates that no other one beats: the cheapest first.
@@ -60,10 +63,12 @@ def write_front(evaluated: Evaluated, names: Sequence[str], file: Path, picture:
 
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["held_out_accuracy", "macs", "params", *names])
+    writer.writerow(["held_out_accuracy", "held_out_error", "macs", "params", *names])
     for row in evaluated.front().tolist():
-        figures = (evaluated.accuracy[row], evaluated.macs[row], evaluated.params[row])
-        writer.writerow([*(f.item() for f in figures), *evaluated.counts[row].tolist()])
+        accuracy = evaluated.accuracy[row].item()
+        error = round(sampling_error(accuracy, evaluated.images), 6)
+        costs = evaluated.macs[row].item(), evaluated.params[row].item()
+        writer.writerow([accuracy, error, *costs, *evaluated.counts[row].tolist()])
     write_whole(file, text.getvalue().encode())
     drawn = draw(
         evaluated.macs.astype(float),

@@ -35,6 +35,7 @@ from swarmopt_pruning.report import choice, table
 from swarmopt_pruning.score import Scorer
 from swarmopt_pruning.starts import known_points
 from swarmopt_pruning.taylor import taylor_scores
+from swarmopt_pruning.tensors import tensor_digest
 from swarmopt_pruning.terminal import printable
 from swarmopt_pruning.trace import first_names
 from swarmopt_pruning.train import Recipe, pinned
@@ -259,6 +260,15 @@ class ChannelPruning(Problem):
             name, reason = printable(frozen.name), printable(frozen.reason)
             log.info("not pruned: %s (%d channels): %s", name, frozen.width, reason)
         self._prepared = True
+
+    def fingerprint(self) -> Mapping[str, str]:
+        """Return hashes of the original's weights and of the images that scores come from."""
+        training, held_out = self._data.digest()
+        return {
+            "original network": tensor_digest(first_names(self._model)[0], ""),
+            "training images": training,
+            "held-out images": held_out,
+        }
 
     def _score_channels(self, moments: Mapping[str, Moments]) -> Mapping[str, Matrix]:
         if self._importance == RECONSTRUCTION:

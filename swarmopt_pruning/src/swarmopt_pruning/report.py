@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ from rich.table import Table
 from swarmopt.words import count_text
 from swarmopt_pruning.constraint import ConstraintSet
 from swarmopt_pruning.files import write_whole
+from swarmopt_pruning.finalists import Finalist
 from swarmopt_pruning.graph import ChannelGraph
+from swarmopt_pruning.measure import sampling_error
 
 Ints = NDArray[np.int64]
 
@@ -90,19 +93,23 @@ def choice(finalists: Sequence[Mapping[str, Any]]) -> str:
     return (
         f"chosen of {n} finalists: {best['origin']}, by its loss on unseen held-out images after "
         f"{count_text(last['epochs'], 'epoch')}: {last['loss']:.4f}, and "
-        f"{100 * last['accuracy']:.2f} % right"
+        f"{100 * last['accuracy']:.2f} ± {100 * last['error']:.2f} % right"
     )
 
 
-def finalists_report(finalists: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def finalists_report(finalists: Sequence[Finalist], images: int) -> dict[str, Any]:
     """Return what a report says of the finalists, and of the choice in a sentence for its page.
 
     Args:
-        finalists: the best first, as plain data.
+        finalists: the best first.
+        images: that their accuracies are of.
     """
-    line = choice(finalists)
+    plain = [asdict(finalist) for finalist in finalists]
+    for trial in (trial for each in plain for trial in each["trials"]):
+        trial["error"] = sampling_error(trial["accuracy"], images)
+    line = choice(plain)
     return {
-        "finalists": [{"chosen": i == 0, **each} for i, each in enumerate(finalists)],
+        "finalists": [{"chosen": i == 0, **each} for i, each in enumerate(plain)],
         "sentences": [f"The network kept was {line}."] if line else [],
     }
 

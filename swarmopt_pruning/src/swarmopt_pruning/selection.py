@@ -19,25 +19,29 @@ from swarmopt_pruning.front import Evaluated
 from swarmopt_pruning.graph import ChannelGraph
 from swarmopt_pruning.score import Scorer
 from swarmopt_pruning.train import Recipe, accuracy_and_loss, train
+from swarmopt_pruning.winner import LOWER
 
 log = logging.getLogger(__name__)
 
 Ints = NDArray[np.int64]
 
 
-def evaluated(history: History, constraints: ConstraintSet, graph: ChannelGraph) -> Evaluated:
+def evaluated(
+    history: History, constraints: ConstraintSet, graph: ChannelGraph, *, images: int
+) -> Evaluated:
     """Return what a search scored to the end, the best first.
 
     Args:
         history: of the search, with every point.
         constraints: that its points are of.
         graph: of the network.
+        images: that a score is made on.
     """
     whole = np.flatnonzero(history.outcome == Outcome.OK)
     whole = whole[np.argsort(history.cost[whole], kind="stable")]
     counts = constraints.counts(history.x[whole].reshape(len(whole), len(constraints.searched)))
     accuracy = np.array([history.info[place]["held_out_accuracy"] for place in whole])
-    return Evaluated(counts, accuracy, graph.macs(counts), graph.params(counts))
+    return Evaluated(counts, accuracy, graph.macs(counts), graph.params(counts), images)
 
 
 def chosen(
@@ -65,6 +69,9 @@ def chosen(
         seed: of every training.
         file: where trials are kept; None: nowhere.
     """
+    guess = math.log(
+        len(np.unique(images.y.cpu()))
+    )  # cross-entropy of any of the labels, all alike
     racing = contenders(ordered, known, most)
     if len(racing) > 1:
         log.info("training %d finalists", len(racing))
@@ -78,6 +85,15 @@ def chosen(
             log.warning("a finalist is out: %s", error)
             return Trial(epochs, 0.0, None)
         right, loss = accuracy_and_loss(small, unseen)
-        return Trial(epochs, right, loss if math.isfinite(loss) else None)
+        if loss < guess:  # not where it is NaN
+            return Trial(epochs, right, loss)
+        log.warning(
+            "a finalist is out: training it made it worse than a guess (cross-entropy %.3g, that "
+            "of a guess is %.3g); a lower rate may do better: finetune_rate=%g",
+            loss,
+            guess,
+            recipe.rate / LOWER,
+        )
+        return Trial(epochs, right, None)
 
     return halved(racing, trial, epochs=recipe.epochs, file=file)
