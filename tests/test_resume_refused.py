@@ -51,7 +51,7 @@ def test_another_hyper_parameter_or_objective_is_refused_by_name(tmp_path: Path)
 class Weighted(FunctionProblem):
     """What it costs depends on weights that a file, say, holds."""
 
-    def __init__(self, interrupt_at: int | None = None, **of: str) -> None:
+    def __init__(self, of: dict[str, str], interrupt_at: int | None = None) -> None:
         super().__init__(Bowl(interrupt_at), Space([Real(-5, 5)] * 3))
         self.of = of
 
@@ -60,14 +60,14 @@ class Weighted(FunctionProblem):
 
 
 def go_on(folder: Path, **of: str) -> Result:
-    return minimize(Weighted(**of), budget=60, seed=4, run_dir=folder, resume=True)
+    return minimize(Weighted(of), budget=60, seed=4, run_dir=folder, resume=True)
 
 
 def test_a_run_whose_costs_come_from_something_else_now_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt):
         minimize(
-            Weighted(31, weights="1", images="2"), budget=60, seed=4, run_dir=folder
+            Weighted({"weights": "1", "images": "2"}, 31), budget=60, seed=4, run_dir=folder
         )  # fmt: skip
     before = record.count(folder)
     for of, changed in (
@@ -85,7 +85,7 @@ def test_a_run_whose_costs_come_from_something_else_now_is_refused(tmp_path: Pat
 def test_a_record_from_before_there_were_fingerprints_goes_on(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt):
-        minimize(Weighted(31, weights="1"), budget=60, seed=4, run_dir=folder)
+        minimize(Weighted({"weights": "1"}, 31), budget=60, seed=4, run_dir=folder)
     with sqlite3.connect(folder / record.FILE) as db:
         db.execute("DELETE FROM meta WHERE key = 'fingerprint'")
     db.close()

@@ -69,9 +69,7 @@ def chosen(
         seed: of every training.
         file: where trials are kept; None: nowhere.
     """
-    guess = math.log(
-        len(np.unique(images.y.cpu()))
-    )  # cross-entropy of any of the labels, all alike
+    guess = math.log(len(np.unique(images.y.cpu())))  # cross-entropy where labels are alike
     racing = contenders(ordered, known, most)
     if len(racing) > 1:
         log.info("training %d finalists", len(racing))
