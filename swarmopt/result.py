@@ -41,8 +41,8 @@ class Step:
         x: (d,) the best point so far.
         fun: its cost.
         violation: its violation; 0: feasible.
-        batch_best: least comparable key of this batch: the cost of a feasible candidate, 1e300 and
-            more where none is, inf where all failed.
+        batch_best: least comparable key of this batch's evaluations: the cost of a feasible
+            candidate, 1e300 and more where none is, inf where all failed or nothing was new.
         batch_median: the lower median, alike.
         n_failed: failed evaluations so far.
         n_cached: candidates answered by the cache so far.
@@ -72,7 +72,8 @@ class History:
     Attributes:
         nfev: evaluations so far.
         best: least cost so far; inf while nothing feasible was found.
-        median: lower median cost of the batch; inf where it is infeasible or failed.
+        median: lower median cost of the batch's evaluations; inf where it is infeasible or failed,
+            or nothing was new.
         seconds: since the run began.
         report: what the algorithm says of itself.
         x: (nfev, d) every point evaluated, and

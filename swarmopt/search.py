@@ -275,7 +275,7 @@ class Search:
             candidates, told = self._lay_out(batch, evaluation)
         if len(told):
             self.state = self.algorithm.tell(self.state, candidates, told)
-        step = self._step(batch, told, told_of)
+        step = self._step(batch, key, told_of)
         self._decide(told_of.seconds)
         return step
 

@@ -8,6 +8,7 @@ import importlib
 import inspect
 import json
 import math
+import re
 import shlex
 import sys
 import tomllib
@@ -24,6 +25,7 @@ import numpy as np
 
 from swarmopt.errors import FactoryError, SettingError, SwarmoptError, UnknownNameError
 
+BARE = re.compile(r"[+-]?(\.\d+|\d+\.)([eE][+-]?\d+)?")  # numbers that TOML does not know
 WORDS = {"`array": "`list", "`object": "`table"}  # msgspec speaks of JSON
 
 
@@ -195,7 +197,12 @@ def _as_list(value: Any, where: str) -> str:
 
 
 def parse_value(text: str) -> Any:
-    """Return a value as TOML or else JSON reads it, or the text itself where it is neither."""
+    """Return a value as TOML or else JSON reads it, or the text itself where it is neither.
+
+    Numbers such as .5 and 5. are numbers too.
+    """
+    if BARE.fullmatch(text.strip()):
+        return float(text)
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except (tomllib.TOMLDecodeError, RecursionError):

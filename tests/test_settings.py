@@ -261,6 +261,11 @@ def test_nan_inside_a_list_is_refused() -> None:
         ("[" * 9999, "[" * 9999),
         ("nan", math.nan),
         ("a=b", "a=b"),
+        (".5", 0.5),
+        ("-5.", -5.0),
+        (" .5e-3", 0.0005),
+        (".", "."),
+        (".e3", ".e3"),
     ],
 )
 def test_values_are_read_as_toml_then_json_then_text(text: str, value: Any) -> None:

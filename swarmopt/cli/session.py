@@ -113,7 +113,9 @@ def carry_out(
     except FinishError as error:
         _show(error.result, "", path)
         _draw(error.result, path)
-        raise
+        again = resume_command(path, document(settings))
+        advice = f"mend that; this step is done again by: {again}"
+        raise FinishError(f"{error}; {advice}", error.result) from error
     except SwarmoptError as error:
         if search.started:
             failed = isinstance(error, AllFailedError)

@@ -12,6 +12,7 @@ from swarmopt.plots.style import (
     GREY,
     INK,
     MARKERS,
+    TITLE,
     colour,
     drawn,
     figure,
@@ -69,7 +70,7 @@ def bands(
     axes.set_xlabel("evaluations")
     axes.set_ylabel("cost" if optimum is None else "cost above the optimum")
     axes.grid(visible=True)
-    axes.set_title(label(title))
+    axes.set_title(label(title, TITLE))
     return picture
 
 
@@ -99,7 +100,7 @@ def runtimes(evaluations: Vector, reached: Mapping[str, Vector], *, title: str =
     axes.set_xlabel("evaluations")
     axes.set_ylabel("share of targets reached")
     axes.grid(visible=True)
-    axes.set_title(label(title))
+    axes.set_title(label(title, TITLE))
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return picture
 
@@ -149,7 +150,7 @@ def ranks(
     axes.set_xlim(-0.4 - 0.12 * n, n + 1.4 + 0.12 * n)
     axes.set_ylim(-depth - 0.9 * half, 2.5)
     axes.set_axis_off()
-    axes.set_title(label(title))
+    axes.set_title(label(title, TITLE))
     return picture
 
 
@@ -180,7 +181,7 @@ def finals(costs: Mapping[str, Vector], *, title: str = "") -> Figure:
     else:
         nothing(axes, "no run found a feasible point")
     axes.set_xlabel("final cost")
-    axes.set_title(label(title))
+    axes.set_title(label(title, TITLE))
     return picture
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
-from swarmopt.plots.style import BLUE, GREY, RED, drawn, figure, label
+from swarmopt.plots.style import BLUE, GREY, RED, TITLE, drawn, figure, label
 from swarmopt.types import Mask, Vector
 
 MOST = 2_000  # dots beside the front
@@ -52,7 +52,7 @@ def front(
     axes.plot(x[best], y[best], "o-", color=RED, markersize=5, label="on the front")
     axes.set_xlabel(label(x_label))
     axes.set_ylabel(label(y_label))
-    axes.set_title(label(title))
+    axes.set_title(label(title, TITLE))
     axes.grid(visible=True)
     axes.legend()
     return picture
@@ -79,6 +79,6 @@ def kept(parts: Mapping[str, tuple[float, float]], *, unit: str = "", title: str
     axes.invert_yaxis()
     axes.set_xlim(0, 1.2 * most)
     axes.set_xlabel(label(unit))
-    axes.set_title(label(title))
+    axes.set_title(label(title, TITLE))
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
     return picture

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from swarmopt.plots.style import BLUE, GREY, INK, colour, drawn, figure, label, line, nothing
+from swarmopt.plots.style import BLUE, GREY, INK, TITLE, colour, drawn, figure, label, line, nothing
 from swarmopt.types import Integers, Matrix, Vector
 
 MOST = 2_000  # dots in a picture
@@ -33,7 +33,7 @@ def convergence(nfev: Vector, best: Vector, median: Vector, *, title: str = "") 
         axes.set_yscale("log")
     axes.set_xlabel("evaluations")
     axes.set_ylabel("cost")
-    axes.set_title(label(title))
+    axes.set_title(label(title, TITLE))
     axes.grid(visible=True, axis="y")
     if len(shown):
         axes.legend()
@@ -77,7 +77,7 @@ def shares(over: Mapping[str, tuple[Vector, Vector]], *, title: str = "") -> Fig
     axes.set_ylim(0, max(1.0, float(below.max(initial=0.0))))
     axes.set_xlabel("evaluations")
     axes.set_ylabel("share, stacked")
-    axes.set_title(label(title))
+    axes.set_title(label(title, TITLE))
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return picture
 
@@ -109,6 +109,6 @@ def parallel(
     axes.set_yticks([])
     axes.set_ylim(-0.1, 1.1)
     axes.spines[["left", "bottom"]].set_visible(False)
-    axes.set_title(label(title))
+    axes.set_title(label(title, TITLE))
     axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0))
     return picture

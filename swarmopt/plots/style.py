@@ -37,6 +37,7 @@ NAMES = {  # how a page calls the colours, so that it can have others in the dar
     INK: "ink", GREY: "grey",
 }  # fmt: skip
 LONGEST = 32  # characters of a name in a picture
+TITLE = 64  # characters of its title
 SETTINGS: dict[Any, Any] = {
     "font.size": 10.0,
     "text.color": INK,
@@ -91,11 +92,11 @@ def figure(width: float = WIDTH, height: float = HEIGHT) -> Figure:
     return empty
 
 
-def label(text: object) -> str:
+def label(text: object, most: int = LONGEST) -> str:
     """Return a name as a picture can show it: no control characters, no formulas, not too long."""
     shown = printable(str(text)).replace("\n", " ").replace("\t", " ")
-    if len(shown) > LONGEST:
-        shown = f"{shown[: LONGEST - 8]}…{shown[-7:]}"
+    if len(shown) > most:
+        shown = f"{shown[: most - 8]}…{shown[-7:]}"
     shown = shown.replace("$", r"\$")
     return f" {shown}" if shown.startswith("_") else shown  # which legends leave out
 

@@ -290,7 +290,10 @@ def _reproduce(run: Account) -> Iterator[Block]:
 def _settings(run: Account) -> Iterator[Block]:
     plain = {k: v for k, v in run.settings.items() if not isinstance(v, Mapping) and v is not None}
     yield Facts(
-        [(_short(k), v if isinstance(v, int | float) else _short(v)) for k, v in plain.items()]
+        [
+            (_short(k), v if isinstance(v, int | float) and k != "seed" else _short(v))
+            for k, v in plain.items()
+        ]
     )
     yield Code("All settings, as run.toml", reproduce.settings_text(run.settings), folded=True)
     if run.versions:

@@ -1,5 +1,8 @@
 """Training, recalibration, accuracy."""
 
+import math
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -53,6 +56,33 @@ def test_a_teacher_is_followed_against_wrong_labels() -> None:
 def test_a_loss_that_is_not_finite_is_an_error() -> None:
     with pytest.raises(PruningError, match="training diverged"):
         train(network(), blobs(), Recipe(epochs=3, rate=1e20), seed=0)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"epochs": -1}, "epochs: expected at least 0, got -1"),
+        ({"rate": 0.0}, "rate: expected above 0, got 0.0"),
+        ({"rate": math.nan}, "rate: expected above 0, got nan"),
+        ({"batch": 0}, "batch: expected at least 1, got 0"),
+        ({"momentum": 1.0}, "momentum"),
+        ({"decay": -0.1}, "decay"),
+        ({"smoothing": 3.0}, "smoothing"),
+        ({"shift": -1}, "shift"),
+        ({"distill": 1.5}, r"distill: expected a share in \[0, 1\], got 1.5"),
+        ({"temperature": 0.0}, "temperature"),
+    ],
+)
+def test_a_recipe_that_nothing_can_be_trained_by_names_the_setting(
+    given: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(PruningError, match=message):
+        Recipe(**{"epochs": 1, **given})
+
+
+def test_distillation_without_a_teacher_is_refused() -> None:
+    with pytest.raises(PruningError, match="expected a teacher"):
+        train(network(), blobs(), Recipe(epochs=1, distill=0.5), seed=0)
 
 
 def test_no_epochs_change_nothing() -> None:

@@ -21,6 +21,7 @@ from swarmopt_pruning.augment import mirrored, shifted
 from swarmopt_pruning.checkpoint import Checkpoint, TrainingState, state_of
 from swarmopt_pruning.data import Images
 from swarmopt_pruning.diverged import divergence, go_back
+from swarmopt_pruning.errors import PruningError
 from swarmopt_pruning.layout import as_images, channels_last, sound
 from swarmopt_pruning.memory import Fitting
 from swarmopt_pruning.progress import TrainingProgress
@@ -61,6 +62,26 @@ class Recipe:
     distill: float = 0.0
     temperature: float = 4.0
     bf16: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be trained by.
+
+        Raises:
+            PruningError: It names the setting.
+        """
+        for name, right, expected in (
+            ("epochs", self.epochs >= 0, "at least 0"),
+            ("rate", 0 < self.rate < math.inf, "above 0"),
+            ("batch", self.batch >= 1, "at least 1"),
+            ("momentum", 0 < self.momentum < 1, "above 0 and below 1"),
+            ("decay", 0 <= self.decay < math.inf, "at least 0"),
+            ("smoothing", 0 <= self.smoothing < 1, "at least 0 and below 1"),
+            ("shift", self.shift >= 0, "at least 0"),
+            ("distill", 0 <= self.distill <= 1, "a share in [0, 1]"),
+            ("temperature", 0 < self.temperature < math.inf, "above 0"),
+        ):
+            if not right:
+                raise PruningError(f"{name}: expected {expected}, got {getattr(self, name)!r}")
 
 
 @contextmanager
@@ -112,8 +133,14 @@ def train(
         held_out: images whose accuracy is shown after each epoch; nothing is decided by it.
 
     Raises:
-        PruningError: The loss or the weights are not finite within the first epoch.
+        PruningError: The loss or the weights are not finite within the first epoch, or the recipe
+            wants a teacher and there is none.
     """
+    if recipe.distill and teacher is None:
+        raise PruningError(
+            f"distill={recipe.distill}: expected a teacher whose answers are learnt, got none; "
+            f"give teacher=the original network, or distill=0"
+        )
     if recipe.epochs < 1:
         model.eval()
         return

@@ -19,7 +19,9 @@ from swarmopt_pruning.tune import advice, capability, tune
     metavar="KEY=VALUE",
     help="A setting of channel-prune, such as model=resnet20 or target_macs=0.3.",
 )
-@click.option("--repeats", default=5, help="Scores of each setting.", show_default=True)
+@click.option(
+    "--repeats", default=5, help="Rounds in which each setting scores once.", show_default=True
+)
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def tune_command(*, assignments: tuple[str, ...], repeats: int, as_json: bool) -> None:
     """Measure which settings score candidates fastest on this machine.
@@ -34,16 +36,19 @@ def tune_command(*, assignments: tuple[str, ...], repeats: int, as_json: bool) -
     problem = build(ChannelPruning, values, "problem channel-prune")
     found = tune(problem, repeats=repeats)
     if as_json:
-        click.echo(json.dumps([asdict(each) for each in found], indent=2))
+        rows = [{**asdict(m), "seconds": m.seconds, "rate": m.rate} for m in found]
+        click.echo(json.dumps(rows, indent=2))
         return
     click.echo(f"this processor: {capability()}")
     click.echo(
-        f"{'dtype':<9}{'batch':>6}{'threads':>9}{'ms':>9}{'all cores/s':>13}{'accuracy':>10}"
+        f"{'dtype':<9}{'batch':>6}{'threads':>9}{'ms':>9}{'least':>8}{'most':>8}"
+        f"{'all cores/s':>13}{'accuracy':>10}"
     )
     for each in found:
+        low, high = min(each.rounds), max(each.rounds)
         click.echo(
             f"{each.dtype:<9}{each.batch:>6}{each.threads:>9}{1000 * each.seconds:>9.1f}"
-            f"{each.rate:>13.2f}{each.accuracy:>10.4f}"
+            f"{1000 * low:>8.1f}{1000 * high:>8.1f}{each.rate:>13.2f}{each.accuracy:>10.4f}"
         )
     click.echo(advice(found, problem.scorer, threads=problem.threads))
 
