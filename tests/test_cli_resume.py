@@ -1,6 +1,8 @@
 """swarmopt resume: what it goes on with, what it says, and how it exits."""
 
+import errno
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ import pytest
 
 from swarmopt import minimize, record
 from swarmopt.cli import call
+from swarmopt.problem import Problem
 
 MODULE = """
 import os
@@ -115,6 +118,23 @@ def test_a_run_of_a_built_in_needs_nothing_and_a_finished_one_says_so(
     assert json.loads(out.out) == before
     assert "the run is over" in out.err
     assert "60 evaluations are recorded" in out.err
+
+
+def test_what_fails_after_the_search_names_the_command_that_does_it_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.chdir(tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(Problem, "finish", full)
+        assert call(["run", "--problem", "tuning", "--budget", "60", "--out", "a"]) == 1
+    said = capsys.readouterr().err
+    assert "No space left on device; mend that; this step is done again by: " in said
+    command = said.split("by: ")[1].split()
+    assert call(command[1:]) == 0
+    assert record.count(Path("a")) == 60
 
 
 def test_a_run_from_python_is_gone_on_with_there(

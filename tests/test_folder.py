@@ -313,7 +313,7 @@ def test_an_algorithm_that_shows_no_settings_has_none_written_down(tmp_path: Pat
 def test_a_folder_that_cannot_be_finished_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(folder: Path, space: Space, problem: str, settings: Any) -> None:
+    def refuse(*_: object) -> None:
         raise FolderError("disk full")
 
     monkeypatch.setattr(Journal, "create", refuse)

@@ -2,14 +2,21 @@
 
 import json
 import logging
+import math
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
+from swarmopt_pruning import Images, Recipe, selection
 from swarmopt_pruning.finalists import Finalist, Trial, contenders, halved
 from swarmopt_pruning.report import choice
+from swarmopt_pruning.score import Scorer
 
 Counts = tuple[int, ...]
 
@@ -64,6 +71,34 @@ def test_where_every_training_diverges_the_order_of_the_scores_stays(tmp_path: P
     assert halved(finalists(SIX), Training({}), epochs=1, file=file) == found
     line = choice([asdict(each) for each in found])
     assert line == "chosen of 6 finalists by its score, as the training of every one failed"
+
+
+def test_a_finalist_that_training_made_worse_than_a_guess_is_out(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = nn.Linear(2, 2)
+    losses = iter([0.69, 0.70, math.nan, 0.5])  # a guess among two labels has .693
+    monkeypatch.setattr(selection, "train", lambda *_, **__: None)
+    monkeypatch.setattr(selection, "accuracy_and_loss", lambda *_: (0.5, next(losses)))
+    images = Images(torch.zeros(4, 2), torch.tensor([0, 1, 1, 1]))
+    found = selection.chosen(
+        np.array([[1, 1], [3, 3], [5, 5]]),
+        {},
+        cast("Scorer", SimpleNamespace(inherit=lambda _: model, model=model)),
+        images=images,
+        unseen=images,
+        recipe=Recipe(epochs=1, rate=0.5),
+        most=3,
+        seed=0,
+        file=None,
+    )
+    assert [(f.counts, f.trials[-1].loss) for f in found] == [
+        ((1, 1), 0.69), ((3, 3), None), ((5, 5), None)
+    ]  # fmt: skip
+    said = [r.getMessage() for r in caplog.records]
+    assert len(said) == 2
+    assert "worse than a guess (cross-entropy 0.7, that of a guess is 0.693)" in said[0]
+    assert all(text.endswith("finetune_rate=0.05") for text in said)
 
 
 @pytest.mark.parametrize("n", [0, 1])

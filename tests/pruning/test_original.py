@@ -34,6 +34,22 @@ def test_a_trained_and_a_cached_original_answer_with_the_same_bits(
     assert [p.suffix for p in sorted(cache_folder().iterdir())] == [".lock", ".safetensors"]
 
 
+def test_a_damaged_original_in_the_cache_is_said_once_and_trained_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    data = subset(load_data("digits"), train=200)
+    with pinned(1):
+        for _ in range(2):
+            name, model = make_original("digits-cnn", data)
+            trained(name, model, data, Recipe(epochs=1))
+            (file,) = cache_folder().glob("*.safetensors")
+            whole = file.read_bytes()
+            file.write_bytes(b"junk")
+    assert len(whole) > 1000
+    assert [r.message.endswith("; it is trained again") for r in caplog.records] == [True]
+
+
 @pytest.mark.parametrize(
     ("name", "macs", "params"),
     [

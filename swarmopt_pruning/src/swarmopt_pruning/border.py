@@ -64,7 +64,8 @@ def check_run(model: nn.Module, example: tuple[Any, ...]) -> None:
         raise PruningError(
             f"{type(model).__name__} does not run on the example: {first_line(error)}. The example "
             f"is {_shown(example)}; the model's tensors are {_kinds(model)}. Pass a tuple of what "
-            f"model(...) takes, in that type and on that device{_by_name(model, error)}"
+            f"model(...) takes (prune-inspect: --input), in that type and on that device"
+            f"{_by_name(model, error)}"
         ) from error
 
 

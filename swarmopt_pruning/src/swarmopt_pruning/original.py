@@ -132,22 +132,29 @@ def trained(name: ModelName, model: nn.Module, data: Splits, recipe: Recipe) -> 
         recipe: how.
     """
     path = cache_folder() / f"{name.name}-{_key(name, data, recipe)}.safetensors"
-    if _load_cached(name, model, path):
+    if _load_cached(name, model, path, logging.DEBUG):
         return model
     with _locked(path) as held:
-        if not _load_cached(name, model, path):
+        if not _load_cached(name, model, path, logging.WARNING):
             _train(name, model, data, recipe, path if held else None)
     return model
 
 
-def _load_cached(name: ModelName, model: nn.Module, path: Path) -> bool:
-    """Load trained weights that are there, and return whether they are."""
+def _load_cached(name: ModelName, model: nn.Module, path: Path, level: int) -> bool:
+    """Load trained weights that are there, and return whether they are.
+
+    Args:
+        name: of the model.
+        model: as it was built; changed.
+        path: of the weights.
+        level: at which it is logged that they are damaged.
+    """
     if not path.is_file():
         return False
     try:
         load_weights(model, path)
     except PruningError as error:
-        log.warning("%s; it is trained again", error)
+        log.log(level, "%s; it is trained again", error)
         return False
     model.eval()
     log.info("the trained original %s comes from %s", name.name, path)
