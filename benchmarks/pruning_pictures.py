@@ -17,8 +17,9 @@ from benchmarks.pruning_table import of_column, original, summary
 Record = Mapping[str, Any]
 
 SHOWN = [name for name, method in METHODS.items() if method.kind != "ablation"]
+COLOURS = [*(f"C{i}" for i in range(10)), "black", "gold", "navy", "darkgreen", "tan", "crimson"]
 STYLES: dict[str, Any] = {
-    name: {"color": f"C{i % 10}", "marker": "os^Dv*PX<>hdp8+x"[i % 16]}
+    name: {"color": COLOURS[i % 16], "marker": "os^Dv*PX<>hdp8+x"[i % 16]}
     for i, name in enumerate(METHODS)
 }
 WIDTHS = ("default", "uniform", "magnitude", "additive", "random")
