@@ -18,8 +18,9 @@ Record = Mapping[str, Any]
 
 SHOWN = [name for name, method in METHODS.items() if method.kind != "ablation"]
 COLOURS = [*(f"C{i}" for i in range(10)), "black", "gold", "navy", "darkgreen", "tan", "crimson"]
+MARKERS = "os^Dv*PX<>hdp8+x"
 STYLES: dict[str, Any] = {
-    name: {"color": COLOURS[i % 16], "marker": "os^Dv*PX<>hdp8+x"[i % 16]}
+    name: {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)]}
     for i, name in enumerate(METHODS)
 }
 WIDTHS = ("default", "uniform", "magnitude", "additive", "random")

@@ -65,10 +65,9 @@ def go_on(folder: Path, **of: str) -> Result:
 
 def test_a_run_whose_costs_come_from_something_else_now_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "run"
+    begun = Weighted({"weights": "1", "images": "2"}, 31)
     with pytest.raises(KeyboardInterrupt):
-        minimize(
-            Weighted({"weights": "1", "images": "2"}, 31), budget=60, seed=4, run_dir=folder
-        )  # fmt: skip
+        minimize(begun, budget=60, seed=4, run_dir=folder)
     before = record.count(folder)
     for of, changed in (
         ({"weights": "3", "images": "2"}, "the weights changed"),

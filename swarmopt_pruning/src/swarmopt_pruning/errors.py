@@ -61,6 +61,12 @@ class PlanMismatch(PruningError):  # noqa: N818 - reads as a statement about pla
     """A plan that belongs to another model."""
 
 
+def check_setting(right: bool, name: str, expected: str, got: object) -> None:
+    """Raise PruningError unless a setting is right."""
+    if not right:
+        raise PruningError(f"{name}: expected {expected}, got {got!r}")
+
+
 def is_number(value: object) -> TypeGuard[float]:
     """Return whether a setting is a number: Python's or numpy's, and no bool."""
     return isinstance(value, Real) and not isinstance(value, bool)

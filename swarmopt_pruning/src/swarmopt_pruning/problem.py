@@ -22,7 +22,7 @@ from swarmopt_pruning.data import Images, Splits, load_data
 from swarmopt_pruning.device import device_of
 from swarmopt_pruning.elimination import elimination_scores
 from swarmopt_pruning.ending import Ending
-from swarmopt_pruning.errors import PruningError, UnknownName
+from swarmopt_pruning.errors import PruningError, UnknownName, check_setting
 from swarmopt_pruning.graph import ChannelGraph
 from swarmopt_pruning.health import check_answers, check_output, parametrized_layers
 from swarmopt_pruning.importance import IMPORTANCES
@@ -154,20 +154,20 @@ class ChannelPruning(Problem):
         distill: float = 0.7,
         threads: int = 1,
     ) -> None:
-        _check(0 <= penalty < math.inf, "penalty", "at least 0", penalty)
-        _check(0 <= distill <= 1, "distill", "a share in [0, 1]", distill)
+        check_setting(0 <= penalty < math.inf, "penalty", "at least 0", penalty)
         rates = f"above 0, at most {MOST_RATE}"
-        _check(0 < finetune_rate <= MOST_RATE, "finetune_rate", rates, finetune_rate)
-        _check(1 <= threads <= MOST_THREADS, "threads", f"1 to {MOST_THREADS}", threads)
+        check_setting(0 < finetune_rate <= MOST_RATE, "finetune_rate", rates, finetune_rate)
+        check_setting(1 <= threads <= MOST_THREADS, "threads", f"1 to {MOST_THREADS}", threads)
         for name, number, least in (
-            ("epochs", epochs, 0),
             ("finetune_epochs", finetune_epochs, 0),
             ("score_images", score_images, 1),
             ("score_batch", score_batch, 1),
             ("finalists", finalists, 1),
             ("finalist_epochs", finalist_epochs, 1),
         ):
-            _check(number >= least, name, f"at least {least}", number)
+            check_setting(number >= least, name, f"at least {least}", number)
+        self._training = Recipe(epochs=epochs)
+        self._finetuning = Recipe(epochs=finetune_epochs, rate=finetune_rate, distill=distill)
         for name, asked, there_are in (
             ("dtype", dtype, DTYPES),
             ("fitness", fitness, FITNESSES),
@@ -186,8 +186,6 @@ class ChannelPruning(Problem):
         self._importance = importance
         self._penalty, self._fitness = penalty, fitness
         self.threads = threads
-        self._training = Recipe(epochs=epochs)
-        self._finetuning = Recipe(epochs=finetune_epochs, rate=finetune_rate, distill=distill)
         with pinned(threads):
             self._model_name, self._model = make_original(model, self._data)
             self._has_weights = bool(weights) or not self._model_name.built_in
@@ -418,8 +416,3 @@ class ChannelPruning(Problem):
             + f"\nartefacts: {', '.join((*files, *trials))}"
             + f"\nuse them with swarmopt_pruning.load({self._loaded_by})"
         )
-
-
-def _check(right: bool, name: str, expected: str, got: float) -> None:
-    if not right:
-        raise PruningError(f"{name}: expected {expected}, got {got!r}")

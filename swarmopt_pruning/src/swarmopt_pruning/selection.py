@@ -19,7 +19,7 @@ from swarmopt_pruning.front import Evaluated
 from swarmopt_pruning.graph import ChannelGraph
 from swarmopt_pruning.score import Scorer
 from swarmopt_pruning.train import Recipe, accuracy_and_loss, train
-from swarmopt_pruning.winner import LOWER
+from swarmopt_pruning.winner import advice
 
 log = logging.getLogger(__name__)
 
@@ -87,10 +87,10 @@ def chosen(
             return Trial(epochs, right, loss)
         log.warning(
             "a finalist is out: training it made it worse than a guess (cross-entropy %.3g, that "
-            "of a guess is %.3g); a lower rate may do better: finetune_rate=%g",
+            "of a guess is %.3g); %s",
             loss,
             guess,
-            recipe.rate / LOWER,
+            advice(recipe),
         )
         return Trial(epochs, right, None)
 

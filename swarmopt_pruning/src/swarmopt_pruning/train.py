@@ -21,7 +21,7 @@ from swarmopt_pruning.augment import mirrored, shifted
 from swarmopt_pruning.checkpoint import Checkpoint, TrainingState, state_of
 from swarmopt_pruning.data import Images
 from swarmopt_pruning.diverged import divergence, go_back
-from swarmopt_pruning.errors import PruningError
+from swarmopt_pruning.errors import PruningError, check_setting
 from swarmopt_pruning.layout import as_images, channels_last, sound
 from swarmopt_pruning.memory import Fitting
 from swarmopt_pruning.progress import TrainingProgress
@@ -80,8 +80,7 @@ class Recipe:
             ("distill", 0 <= self.distill <= 1, "a share in [0, 1]"),
             ("temperature", 0 < self.temperature < math.inf, "above 0"),
         ):
-            if not right:
-                raise PruningError(f"{name}: expected {expected}, got {getattr(self, name)!r}")
+            check_setting(right, name, expected, getattr(self, name))
 
 
 @contextmanager

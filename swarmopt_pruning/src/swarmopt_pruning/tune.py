@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from swarmopt_pruning.errors import PruningError
+from swarmopt_pruning.errors import check_setting
 from swarmopt_pruning.machine import cores
 from swarmopt_pruning.problem import DTYPES, ChannelPruning
 from swarmopt_pruning.score import Scorer
@@ -87,8 +87,7 @@ def tune(
     Raises:
         PruningError: There are no rounds.
     """
-    if repeats < 1:
-        raise PruningError(f"repeats: expected at least 1, got {repeats}")
+    check_setting(repeats >= 1, "repeats", "at least 1", repeats)
     scorer = problem.scorer
     point = uniform_point(problem.constraints, problem.budget)
     counts = problem.constraints.counts(point[None])[0]

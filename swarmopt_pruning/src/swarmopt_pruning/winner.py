@@ -78,12 +78,13 @@ def fine_tuned(
             f"fine-tuning made the network worse, from {before:.2%} to {after:.2%} right of the "
             f"held-out images that no score saw"
         )
-    log.warning(
-        "%s; it stays as it was refitted; a lower rate may do better: finetune_rate=%g",
-        wrong,
-        recipe.rate / LOWER,
-    )
+    log.warning("%s; it stays as it was refitted; %s", wrong, advice(recipe))
     return refitted
+
+
+def advice(recipe: Recipe) -> str:
+    """Return what to do where training by a recipe did harm."""
+    return f"a lower rate may do better: finetune_rate={recipe.rate / LOWER:g}"
 
 
 def check_winner(plan: PruningPlan, model: nn.Module, x: Tensor) -> None:
