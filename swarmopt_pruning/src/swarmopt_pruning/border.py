@@ -8,8 +8,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.utils._pytree import tree_leaves
 
-from swarmopt_pruning.errors import PruningError
-from swarmopt_pruning.static import first_line
+from swarmopt_pruning.errors import PruningError, first_line
 
 
 def check(model: nn.Module, example: tuple[Any, ...]) -> None:

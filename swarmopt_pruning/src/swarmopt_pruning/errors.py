@@ -61,6 +61,11 @@ class PlanMismatch(PruningError):  # noqa: N818 - reads as a statement about pla
     """A plan that belongs to another model."""
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, its type where there is none."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
 def check_setting(right: bool, name: str, expected: str, got: object) -> None:
     """Raise PruningError unless a setting is right."""
     if not right:

@@ -12,12 +12,11 @@ import torch
 from torch import nn
 
 from swarmopt_pruning.compare import tensors
-from swarmopt_pruning.errors import NotExportable, PruningError
+from swarmopt_pruning.errors import NotExportable, PruningError, first_line
 from swarmopt_pruning.exported import (
     Arguments,
     Exported,
     Outputs,
-    first_line,
     program_of,
     quiet,
     tried,

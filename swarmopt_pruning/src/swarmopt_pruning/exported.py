@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from swarmopt_pruning import compare
-from swarmopt_pruning.errors import NotExportable, PruningError
+from swarmopt_pruning.errors import NotExportable, PruningError, first_line
 from swarmopt_pruning.trace import batch_size, evaluation_copy
 
 TOLERANCE = 1e-4
@@ -185,8 +185,3 @@ def quiet() -> Iterator[None]:
             yield
     finally:
         logging.disable(before)
-
-
-def first_line(error: Exception) -> str:
-    """Return the first line of a message, or the name of the error where it has none."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -29,13 +29,12 @@ from swarmopt_pruning.cost import (
     macs_form,
     params_form,
 )
-from swarmopt_pruning.errors import PruningError, UnknownName
+from swarmopt_pruning.errors import PruningError, UnknownName, first_line
 from swarmopt_pruning.fingerprint import shapes_of
 from swarmopt_pruning.importance import Member, keep_indices, unit_scores
 from swarmopt_pruning.plan import Cut, PruningPlan
 from swarmopt_pruning.resize import channel_rows
 from swarmopt_pruning.rules import labels_after
-from swarmopt_pruning.static import first_line
 from swarmopt_pruning.structure import (
     Frozen,
     Group,

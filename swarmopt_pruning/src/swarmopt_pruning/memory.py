@@ -9,7 +9,7 @@ from typing import TypeVar
 import torch
 
 from swarmopt.words import count_text
-from swarmopt_pruning.errors import NoMemory
+from swarmopt_pruning.errors import NoMemory, first_line
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ class Fitting:
         )
 
     def _hopeless(self, tried: list[int], error: BaseException) -> str:
-        said = str(error).partition("\n")[0][:200]
+        said = first_line(error)[:200]
         return (
             f"{self.doing} is out of memory even with {count_text(self.batch, 'image')} at a time "
             f"(tried {', '.join(map(str, tried))}): {said}; a smaller score_batch is no help "

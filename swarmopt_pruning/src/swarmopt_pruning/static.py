@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.fx import config
 
 from swarmopt_pruning.dynamic import Frames, dynamic_frames
-from swarmopt_pruning.errors import NotExportable
+from swarmopt_pruning.errors import NotExportable, first_line
 
 _ADVICE = (
     "Channels are traced through torch.export, which follows neither Python decisions on the "
@@ -83,11 +83,6 @@ def _unannotated() -> Iterator[None]:
         yield
     finally:
         setattr(config, name, before)
-
-
-def first_line(error: Exception) -> str:
-    """Return the first line of an error's message, its type where there is none."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def _place(frames: Frames, model: nn.Module) -> str:

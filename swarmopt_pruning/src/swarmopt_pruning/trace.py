@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from torch.fx import Node
 from torch.utils._pytree import tree_leaves
 
-from swarmopt_pruning.errors import PruningError
+from swarmopt_pruning.errors import PruningError, first_line
 from swarmopt_pruning.labels import Labels, constant, spread
-from swarmopt_pruning.static import first_line, static_graph
+from swarmopt_pruning.static import static_graph
 
 Value = Tensor | list[Tensor] | None
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from swarmopt_pruning.errors import first_line
 from swarmopt_pruning.plan import PruningPlan
-from swarmopt_pruning.static import first_line
 from swarmopt_pruning.trials import part
 from swarmopt_pruning.verify import Example, Subject, Trial, run
 

@@ -18,9 +18,8 @@ from torch.func import functional_call
 from torch.utils._pytree import tree_map_only
 
 from swarmopt_pruning.compare import difference, tensors
-from swarmopt_pruning.errors import PruningError
+from swarmopt_pruning.errors import PruningError, first_line
 from swarmopt_pruning.plan import PruningPlan
-from swarmopt_pruning.static import first_line
 from swarmopt_pruning.trace import evaluation_copy, first_names
 from swarmopt_pruning.trials import ROUNDS, Pattern, between, most, part
 
